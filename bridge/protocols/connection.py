@@ -1,0 +1,212 @@
+"""One peer's bytes, turned into events: detect, cut, decode.
+
+The goal is h11's bargain: whatever arrives ends as `Received` or `Rejected`, nothing is raised, and
+how the bytes were chopped into reads changes nothing. Two kinds of peer:
+
+* a stream (TCP): the protocol is claimed once, for good; the end of the stream turns an unfinished
+  frame into `Rejected("truncated")`;
+* a sequence of datagrams (UDP): each is claimed anew and is complete in itself, while the identity
+  learnt from earlier ones is kept.
+
+Bytes that no protocol claims are `Rejected("unrecognised")` with ``protocol=None``; a stream that
+has come to that is beyond saving, each further read is the same, and a live caller hangs up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import NamedTuple
+
+from bridge.errors import DecodeError
+from bridge.model import Message
+from bridge.protocols.base import Claim, Context, WireProtocol
+
+UNRECOGNISED = "unrecognised"
+TRUNCATED = "truncated"
+TOO_LONG = "too long"
+
+DEFAULT_DETECTION_BYTES = 256
+"""How much of a stream may pass undecided: the longest legal opening (xexun's) is under 100 bytes."""
+
+DEFAULT_FRAME_BYTES = 4096
+"""Longest frame taken; photo parts of gps103, the longest ones known, have some 2,100 bytes."""
+
+_BLANKS = b"\r\n "
+
+
+class Received(NamedTuple):
+    """A frame that was understood."""
+
+    frame: bytes
+    protocol: str
+    messages: tuple[Message, ...]
+    reply: bytes
+    receipt: bytes
+
+
+class Rejected(NamedTuple):
+    """Bytes that were not understood, and why."""
+
+    frame: bytes
+    protocol: str | None
+    reason: str
+
+
+Event = Received | Rejected
+
+
+@dataclass(slots=True)
+class Connection:
+    """The protocol state of one TCP connection or one UDP session.
+
+    Feed it with `receive_data` (one read, or one datagram) and `receive_eof`, and take what it makes
+    of it with `events`.
+    """
+
+    protocols: Sequence[WireProtocol]
+    datagrams: bool = False
+    utc_offset_minutes: int | None = None
+    detection_bytes: int = DEFAULT_DETECTION_BYTES
+    frame_bytes: int = DEFAULT_FRAME_BYTES
+    protocol: WireProtocol | None = field(default=None, init=False)
+    """Who was claimed; with datagrams, by the latest one."""
+    noise_bytes: int = field(default=0, init=False)
+    """Bytes skipped between frames."""
+    _context: Context = field(init=False)
+    _buffer: bytes = field(default=b"", init=False)
+    _queue: list[bytes] = field(default_factory=list, init=False)
+    _ended: bool = field(default=False, init=False)
+    _lost: bool = field(default=False, init=False)
+
+    def __post_init__(self) -> None:
+        self._context = Context(
+            received_at=_EPOCH, utc_offset_minutes=self.utc_offset_minutes
+        )
+
+    @property
+    def device_id(self) -> str:
+        """The identity the peer gave last, empty before."""
+        return self._context.device_id
+
+    @property
+    def undecided(self) -> bool:
+        """Whether the peer still has to show what it speaks."""
+        return self.protocol is None
+
+    @property
+    def unfinished_bytes(self) -> int:
+        """How many bytes wait for the rest of their frame."""
+        return len(self._buffer)
+
+    def set_utc_offset(self, minutes: int | None) -> None:
+        """Tell decoders how the tracker's local clock stands to UTC; None: unknown."""
+        self._context.utc_offset_minutes = minutes
+
+    def receive_data(self, data: bytes) -> None:
+        """Take one read of a stream, or one whole datagram."""
+        if self.datagrams:
+            self._queue.append(data)
+        elif self._buffer:
+            self._buffer += data
+        else:
+            self._buffer = data
+
+    def receive_eof(self) -> None:
+        """Take the end of the stream."""
+        self._ended = True
+
+    def events(self, received_at: datetime) -> Iterator[Event]:
+        """Yield what the bytes so far come to. `received_at` is aware and UTC."""
+        self._context.received_at = received_at
+        if not self.datagrams:
+            yield from self._cut(self._ended)
+            return
+        queue, self._queue = self._queue, []
+        for datagram in queue:
+            self.protocol, self._lost, self._buffer = None, False, datagram
+            yield from self._cut(final=True)
+            self._buffer = b""
+
+    def _cut(self, final: bool) -> Iterator[Event]:  # noqa: FBT001 - the end of input, as in `cut`
+        protocol = self.protocol
+        if protocol is None:
+            protocol = self._detect(final)
+            if protocol is None:
+                if self._lost and self._buffer:
+                    lost, self._buffer = self._buffer, b""
+                    yield Rejected(lost, None, UNRECOGNISED)
+                return
+        buffer, start, context = self._buffer, 0, self._context
+        cut, decode, name = protocol.cut, protocol.decode, protocol.name
+        end, limit = len(buffer), self.frame_bytes
+        try:
+            while start < end:
+                consumed, frame = cut(buffer, start, final)
+                # A frame that outgrows the limit is refused at the limit, whether its end has come
+                # yet or not: so the answer does not depend on how the bytes were chopped.
+                if (frame is not None and consumed > limit) or (
+                    not consumed and end - start >= limit
+                ):
+                    frame = buffer[start : start + limit]
+                    start += limit
+                    yield Rejected(frame, name, TOO_LONG)
+                    continue
+                if not consumed:
+                    if not final:
+                        break
+                    frame = buffer[start:]
+                    start = end
+                    if not frame.strip(_BLANKS):
+                        self.noise_bytes += len(frame)
+                        break
+                    if not (self.datagrams and protocol.bare_datagram):
+                        yield Rejected(frame, name, TRUNCATED)
+                        break
+                else:
+                    start += consumed
+                if frame is None:
+                    self.noise_bytes += consumed
+                    continue
+                try:
+                    messages, reply, receipt = decode(frame, context)
+                except ValueError as error:
+                    yield Rejected(frame, name, _reason(error))
+                else:
+                    yield Received(frame, name, messages, reply, receipt)
+        finally:
+            self._buffer = buffer[start:] if start else buffer
+
+    def _detect(self, final: bool) -> WireProtocol | None:  # noqa: FBT001
+        """Claim the buffer for one protocol, or leave it undecided, or give it up as lost.
+
+        A later protocol wins only when every earlier one has said NO. The prefix looked at is
+        bounded, so that the answer does not depend on how the bytes were chopped.
+        """
+        if self._lost:
+            return None
+        data = self._buffer.lstrip(_BLANKS)
+        self.noise_bytes += len(self._buffer) - len(data)
+        self._buffer = data
+        if not data:
+            return None
+        opening = data[: self.detection_bytes]
+        decided = final or len(data) >= self.detection_bytes
+        for protocol in self.protocols:
+            claim = protocol.claim(opening, decided)
+            if claim is Claim.YES:
+                self.protocol = protocol
+                return protocol
+            if claim is Claim.UNDECIDED and not decided:
+                return None
+        self._lost = True
+        return None
+
+
+_EPOCH = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
+
+
+def _reason(error: ValueError) -> str:
+    """A short, stable reason: the decoder's own words, never a peer's bytes."""
+    return str(error) if isinstance(error, DecodeError) else "malformed"
