@@ -14,7 +14,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
-from typing import NamedTuple
+
+import msgspec
 
 from bridge.model import Message
 
@@ -27,7 +28,7 @@ class Claim(Enum):
     UNDECIDED = "undecided"
 
 
-class Cut(NamedTuple):
+class Cut(msgspec.Struct, frozen=True, gc=False):
     """One step of framing at a place in the buffer.
 
     ``consumed == 0``: the frame is not complete, more bytes are needed. ``frame is None`` with bytes
@@ -41,7 +42,7 @@ class Cut(NamedTuple):
 MORE = Cut(0)
 
 
-class Decoded(NamedTuple):
+class Decoded(msgspec.Struct, frozen=True, gc=False):
     """What one frame says.
 
     `reply` is what the protocol answers; `receipt` what it answers to an alarm, which is sent for

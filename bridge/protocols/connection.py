@@ -17,7 +17,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import NamedTuple
+
+import msgspec
 
 from bridge.errors import DecodeError
 from bridge.model import Message
@@ -36,7 +37,7 @@ DEFAULT_FRAME_BYTES = 4096
 _BLANKS = b"\r\n "
 
 
-class Received(NamedTuple):
+class Received(msgspec.Struct, frozen=True, gc=False):
     """A frame that was understood."""
 
     frame: bytes
@@ -46,7 +47,7 @@ class Received(NamedTuple):
     receipt: bytes
 
 
-class Rejected(NamedTuple):
+class Rejected(msgspec.Struct, frozen=True, gc=False):
     """Bytes that were not understood, and why."""
 
     frame: bytes
@@ -81,9 +82,7 @@ class Connection:
     _lost: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
-        self._context = Context(
-            received_at=_EPOCH, utc_offset_minutes=self.utc_offset_minutes
-        )
+        self._context = Context(received_at=_EPOCH, utc_offset_minutes=self.utc_offset_minutes)
 
     @property
     def device_id(self) -> str:
@@ -118,11 +117,11 @@ class Connection:
         self._ended = True
 
     def events(self, received_at: datetime) -> Iterator[Event]:
-        """Yield what the bytes so far come to. `received_at` is aware and UTC."""
+        """Return an iterator over what the bytes so far come to. `received_at` is aware and UTC."""
         self._context.received_at = received_at
-        if not self.datagrams:
-            yield from self._cut(self._ended)
-            return
+        return self._datagram_events() if self.datagrams else self._cut(self._ended)
+
+    def _datagram_events(self) -> Iterator[Event]:
         queue, self._queue = self._queue, []
         for datagram in queue:
             self.protocol, self._lost, self._buffer = None, False, datagram
@@ -143,7 +142,8 @@ class Connection:
         end, limit = len(buffer), self.frame_bytes
         try:
             while start < end:
-                consumed, frame = cut(buffer, start, final)
+                piece = cut(buffer, start, final)
+                consumed, frame = piece.consumed, piece.frame
                 # A frame that outgrows the limit is refused at the limit, whether its end has come
                 # yet or not: so the answer does not depend on how the bytes were chopped.
                 if (frame is not None and consumed > limit) or (
@@ -170,11 +170,11 @@ class Connection:
                     self.noise_bytes += consumed
                     continue
                 try:
-                    messages, reply, receipt = decode(frame, context)
+                    said = decode(frame, context)
                 except ValueError as error:
                     yield Rejected(frame, name, _reason(error))
                 else:
-                    yield Received(frame, name, messages, reply, receipt)
+                    yield Received(frame, name, said.messages, said.reply, said.receipt)
         finally:
             self._buffer = buffer[start:] if start else buffer
 

@@ -6,14 +6,14 @@ A time that cannot be read is None instead: a wrong date must not cost the posit
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from bridge.errors import DecodeError
 
 KMH_PER_KNOT = 1.852
 
-_DAY = timedelta(days=1)
-_HALF_DAY_MINUTES = 720
+_DAY_MINUTES = 1440
+_DAY_S = 86400.0
 
 
 def degrees(text: str, limit: int, *, negative: bool = False) -> float:
@@ -21,9 +21,9 @@ def degrees(text: str, limit: int, *, negative: bool = False) -> float:
 
     `limit` is 90 for a latitude, 180 for a longitude. Degrees may be missing (``7.5`` is 7.5').
     """
-    dot = text.find(".")
-    cut = (dot if dot >= 0 else len(text)) - 2
-    value = float(text[cut:]) / 60.0 + int(text[:cut] or 0) if cut > 0 else float(text) / 60.0
+    number = float(text)
+    whole = number // 100.0
+    value = whole + (number - whole * 100.0) / 60.0
     if not 0.0 <= value <= limit:  # also refuses NaN
         raise DecodeError("latitude" if limit == 90 else "longitude", text)
     return -value if negative else value
@@ -50,43 +50,50 @@ def utc(year: str, month: str, day: str, clock: str) -> datetime | None:
         return None
 
 
-def nearest_day(
-    candidate: datetime, wanted: datetime, *, within: timedelta = _DAY
-) -> datetime | None:
-    """Return `candidate` moved by whole days to come nearest to `wanted`.
+def day_shift(
+    offset_minutes: int, moment: datetime, received_at: datetime, known_offset_minutes: int | None
+) -> int:
+    """Return by how many days (-1, 0, 1) to move a UTC clock that was given its local date.
 
-    At most one day either way; None if even then it is further away than `within`.
+    `offset_minutes` is local clock minus UTC clock, `moment` that UTC clock, both on the local date.
+    A known offset settles the day. Else only offsets that exist (-12:00 to +14:00) are possible,
+    which leaves one day, or two near the date line: of these the one nearest to `received_at` if
+    within 24 hours, else the one with an offset of -11:59 to +12:00.
     """
-    best = min(
-        (candidate - _DAY, candidate, candidate + _DAY), key=lambda moment: abs(moment - wanted)
-    )
-    return best if abs(best - wanted) <= within else None
+    if known_offset_minutes is not None:
+        return max(-1, min(1, round((offset_minutes - known_offset_minutes) / _DAY_MINUTES)))
+    if -600 < offset_minutes < 720:
+        return 0
+    possible = [
+        shift for shift in (-1, 0, 1) if -720 <= offset_minutes - shift * _DAY_MINUTES <= 840
+    ]
+    if len(possible) == 1:
+        return possible[0]
+    late_s = (received_at - moment).total_seconds()
+    nearest = min(possible, key=lambda shift: abs(late_s - shift * _DAY_S))
+    if abs(late_s - nearest * _DAY_S) <= _DAY_S:
+        return nearest
+    return next(shift for shift in possible if -720 < offset_minutes - shift * _DAY_MINUTES <= 720)
 
 
-def local_to_utc(
-    date: datetime, utc_clock: datetime, received_at: datetime, offset_minutes: int | None
-) -> datetime:
-    """Return the UTC time of a clock that gives its date in local time only.
-
-    `date` is the local date and time (marked UTC for want of better), `utc_clock` the same day with
-    the UTC hours. The day is settled by the known offset; else by the candidate nearest to
-    `received_at` if within 24 hours; else by an offset of -11:59 to +12:00.
-    """
-    if offset_minutes is not None:
-        wanted = date - timedelta(minutes=offset_minutes)
-        known = nearest_day(utc_clock, wanted)
-        if known is not None:
-            return known
-    live = nearest_day(utc_clock, received_at)
-    if live is not None and abs((date - live).total_seconds()) <= _WIDEST_OFFSET_SECONDS:
-        return live
-    offset = (date.hour * 60 + date.minute) - (utc_clock.hour * 60 + utc_clock.minute)
-    if offset <= -_HALF_DAY_MINUTES:
-        return utc_clock - _DAY
-    if offset > _HALF_DAY_MINUTES:
-        return utc_clock + _DAY
-    return utc_clock
+def bounded(name: str, text: str, limit: float) -> float:
+    """Return a signed decimal number of at most `limit`; raises DecodeError(name) beyond it."""
+    value = float(text)
+    if not -limit <= value <= limit:
+        raise DecodeError(name, text)
+    return value
 
 
-_WIDEST_OFFSET_SECONDS = 15 * 3600
-"""No zone is further from UTC than +14:00; an hour more for a clock that runs apart."""
+def speed(kmh: float) -> float | None:
+    """Return a speed in km/h rounded to a hundredth, None where no vehicle drives that fast."""
+    return round(kmh, 2) if 0.0 <= kmh <= 1000.0 else None
+
+
+def altitude(metres: float) -> float | None:
+    """Return an altitude, None outside of what wheels and light aircraft reach."""
+    return metres if -1000.0 <= metres <= 20000.0 else None
+
+
+def gsm_percent(rssi: float) -> int | None:
+    """Return the signal strength of an RSSI of 0 to 31, in percent; 99 means unknown."""
+    return round(rssi * 100 / 31) if 0 <= rssi <= 31 else None

@@ -22,17 +22,15 @@ def delimited(first: bytes, *others: bytes) -> CutFunction:
     """
 
     def cut(data: bytes, start: int, final: bool) -> Cut:  # noqa: ARG001, FBT001
-        stop = start + WINDOW
-        end = data.find(first, start, stop)
+        end = data.find(first, start, start + WINDOW)
+        frame = data[start : end + 1] if end >= 0 else data[start : start + WINDOW]
         for other in others:
-            nearer = data.find(other, start, end if end >= 0 else stop)
-            if nearer >= 0:
-                end = nearer
+            if other in frame:
+                frame = frame[: frame.find(other) + 1]
+                end = 0
         if end < 0:
             return MORE
-        end += 1
-        frame = data[start:end]
-        return Cut(end - start, None if frame.isspace() else frame)
+        return Cut(len(frame), None if frame.isspace() else frame)
 
     return cut
 

@@ -1,0 +1,11 @@
+"""The protocols of this bridge, in the order in which they are asked to claim a stream.
+
+A new protocol is one file beside this one, one line here and one corpus file.
+"""
+
+from __future__ import annotations
+
+from bridge.protocols import gps103
+from bridge.protocols.base import WireProtocol
+
+PROTOCOLS: tuple[WireProtocol, ...] = (gps103.PROTOCOL,)
