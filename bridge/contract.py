@@ -7,6 +7,7 @@ its entity descriptions, the documentation its tables. Nothing in here knows of 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal, TypedDict
 
 SCHEMA = 1
@@ -235,9 +236,9 @@ Category = Literal["diagnostic", "config"]
 class Entity:
     """One entity of a vehicle or of the bridge, whoever renders it.
 
-    `field` is a dotted path in the payload of `source`. The unique id is
-    ``<namespace>_<key>_<entity key>``. An entity with `always` exists from the start, another one
-    once its field has been reported.
+    `field` is a dotted path in the payload of `source`. An entity with `always` exists from the
+    start, another one once its field has been reported. Ids join vehicle and entity with ``_``, so
+    no key may end in ``_`` and another key of its platform: two vehicles could meet in one id.
     """
 
     key: str
@@ -256,30 +257,41 @@ class Entity:
     icon: str | None = None
     alarm: str = ""
     """The alarm kind whose episode a binary sensor shows; its entity appears when it first rang."""
+    on: str = ""
+    """The text that means on, for a binary sensor whose field is a text."""
+
+    def unique_id(self, device: str) -> str:
+        """Return what Home Assistant knows it by, for ever; `device` as of `device_id`."""
+        return f"{device}_{self.key}"
+
+    def default_entity_id(self, prefix: str) -> str:
+        """Return its id at first registration; `prefix` is a vehicle's key, the bridge's device."""
+        name = prefix if self.platform == "device_tracker" else f"{prefix}_{self.key}"
+        return f"{self.platform}.{name}"
 
 
-def _binary(key: str, name: str, field: str, device_class: str | None, **more: Any) -> Entity:
-    return Entity(
-        key=key, platform="binary_sensor", name=name, source="state", field=field,
-        device_class=device_class, **more,
-    )  # fmt: skip
+BRIDGE_KEY = "bridge"
+"""Stands for the bridge where a vehicle has its key; no vehicle is called so."""
 
 
-def _sensor(key: str, name: str, field: str, device_class: str | None, **more: Any) -> Entity:
-    source = more.pop("source", "state")
-    return Entity(
-        key=key, platform="sensor", name=name, source=source, field=field,
-        device_class=device_class, **more,
-    )  # fmt: skip
+def device_id(namespace: str, key: str) -> str:
+    """Return a device's identifier, which begins the unique ids of its entities."""
+    return f"{namespace}_{key}"
 
 
-def _alarm(kind: str, name: str, device_class: str | None, **more: Any) -> Entity:
-    return _binary(f"{kind}_alarm", name, f"alarms.{kind}", device_class, alarm=kind, **more)
+_binary = partial(Entity, platform="binary_sensor", source="state")
+_sensor = partial(Entity, platform="sensor", source="state")
+_measure = partial(_sensor, state_class="measurement")
+_detail = partial(_measure, category="diagnostic", enabled=False)
+_moment = partial(_sensor, device_class="timestamp", category="diagnostic", always=True)
+_health = partial(Entity, platform="sensor", source="health", always=True)
+_gauge = partial(_health, state_class="measurement")
 
 
-_DIAGNOSTIC: dict[str, Any] = {"category": "diagnostic"}
-_HIDDEN: dict[str, Any] = {"category": "diagnostic", "enabled": False}
-_MEASURED: dict[str, Any] = {"state_class": "measurement"}
+def _alarm(kind: str, name: str, device_class: str, *, always: bool = False) -> Entity:
+    return _binary(key=f"{kind}_alarm", name=name, field=f"alarms.{kind}", alarm=kind,
+                   device_class=device_class, always=always)  # fmt: skip
+
 
 ALARM_ENTITIES: tuple[Entity, ...] = (
     _alarm("sos", "SOS", "safety", always=True),
@@ -315,114 +327,70 @@ ALARM_ENTITIES: tuple[Entity, ...] = (
 ALARM_KINDS: tuple[str, ...] = tuple(entity.alarm for entity in ALARM_ENTITIES)
 
 ENTITIES: tuple[Entity, ...] = (
-    Entity(
-        key="tracker", platform="device_tracker", name=None, source="position", always=True,
-        icon="mdi:car",
-    ),
-    Entity(
-        key="alarm", platform="event", name="Alarm", source="alarm", always=True,
-        options=ALARM_KINDS, icon="mdi:alarm-light",
-    ),
-    _binary("ignition", "Ignition", "ignition", "running", always=True, icon="mdi:engine"),
-    _binary("motion", "Motion", "motion", "moving", always=True),
-    _binary("connectivity", "Connection", "link", "connectivity", always=True, **_DIAGNOSTIC),
-    _binary("door", "Door", "door_open", "door"),
-    _binary("external_power", "External power", "external_power", "power", **_DIAGNOSTIC),
-    _binary("charging", "Charging", "charging", "battery_charging", **_DIAGNOSTIC),
-    _binary("armed", "Armed", "armed", None, icon="mdi:shield-car"),
-    _binary("engine_cut", "Engine cut", "engine_cut", None, icon="mdi:engine-off"),
+    Entity(key="tracker", platform="device_tracker", name=None, source="position", always=True,
+           icon="mdi:car"),
+    Entity(key="alarm", platform="event", name="Alarm", source="alarm", always=True,
+           options=ALARM_KINDS, icon="mdi:alarm-light"),
+    _binary(key="ignition", name="Ignition", field="ignition", always=True,
+            device_class="running", icon="mdi:engine"),
+    _binary(key="motion", name="Motion", field="motion", always=True, device_class="moving"),
+    _binary(key="connectivity", name="Connection", field="link", on="connected", always=True,
+            device_class="connectivity", category="diagnostic"),
+    _binary(key="door", name="Door", field="door_open", device_class="door"),
+    _binary(key="external_power", name="External power", field="external_power",
+            device_class="power", category="diagnostic"),
+    _binary(key="charging", name="Charging", field="charging",
+            device_class="battery_charging", category="diagnostic"),
+    _binary(key="armed", name="Armed", field="armed", icon="mdi:shield-car"),
+    _binary(key="engine_cut", name="Engine cut", field="engine_cut", icon="mdi:engine-off"),
     *ALARM_ENTITIES,
-    _sensor(
-        "battery", "Tracker battery", "battery_percent", "battery", unit="%", always=True,
-        **_MEASURED, **_DIAGNOSTIC,
-    ),
-    _sensor(
-        "battery_voltage", "Tracker battery voltage", "battery_v", "voltage", unit="V",
-        precision=2, **_MEASURED, **_HIDDEN,
-    ),
-    _sensor(
-        "external_voltage", "Vehicle voltage", "external_v", "voltage", unit="V", precision=1,
-        **_MEASURED, **_DIAGNOSTIC,
-    ),
-    _sensor(
-        "speed", "Speed", "speed_kmh", "speed", unit="km/h", precision=0, **_MEASURED,
-    ),
-    _sensor(
-        "fuel", "Fuel", "fuel_percent", None, unit="%", precision=0, icon="mdi:gas-station",
-        **_MEASURED,
-    ),
-    _sensor(
-        "temperature", "Temperature", "temperature_c", "temperature", unit="°C", precision=1,
-        **_MEASURED,
-    ),
-    _sensor(
-        "odometer", "Odometer", "odometer_km", "distance", unit="km", precision=0,
-        state_class="total_increasing", icon="mdi:counter",
-    ),
-    _sensor(
-        "obd_speed", "Speedometer", "obd_speed_kmh", "speed", unit="km/h", precision=0,
-        **_MEASURED, **_HIDDEN,
-    ),
-    _sensor(
-        "rpm", "Engine speed", "rpm", None, unit="rpm", precision=0, icon="mdi:engine",
-        **_MEASURED, **_HIDDEN,
-    ),
-    _sensor(
-        "course", "Course", "course_deg", None, unit="°", precision=0, icon="mdi:compass",
-        **_HIDDEN,
-    ),
-    _sensor(
-        "altitude", "Altitude", "altitude_m", "distance", unit="m", precision=0,
-        **_MEASURED, **_HIDDEN,
-    ),
-    _sensor(
-        "satellites", "Satellites", "satellites", None, icon="mdi:satellite-variant",
-        **_MEASURED, **_HIDDEN,
-    ),
-    _sensor(
-        "signal", "GSM signal", "gsm_percent", None, unit="%", icon="mdi:signal",
-        **_MEASURED, **_HIDDEN,
-    ),
-    _sensor(
-        "link", "Link", "link", "enum", options=LINK_STATES, always=True, icon="mdi:access-point",
-        **_DIAGNOSTIC,
-    ),
-    _sensor("last_fix", "Last fix", "fix_time", "timestamp", always=True, **_DIAGNOSTIC),
-    _sensor("last_seen", "Last seen", "last_seen", "timestamp", always=True, **_DIAGNOSTIC),
+    _measure(key="battery", name="Tracker battery", field="battery_percent", always=True,
+             device_class="battery", unit="%", precision=0, category="diagnostic"),
+    _detail(key="battery_voltage", name="Tracker battery voltage", field="battery_v",
+            device_class="voltage", unit="V", precision=2),
+    _measure(key="external_voltage", name="Vehicle voltage", field="external_v",
+             device_class="voltage", unit="V", precision=1, category="diagnostic"),
+    _measure(key="speed", name="Speed", field="speed_kmh", device_class="speed", unit="km/h",
+             precision=0),
+    _measure(key="fuel", name="Fuel", field="fuel_percent", unit="%", precision=0,
+             icon="mdi:gas-station"),
+    _measure(key="temperature", name="Temperature", field="temperature_c",
+             device_class="temperature", unit="°C", precision=1),
+    _sensor(key="odometer", name="Odometer", field="odometer_km", device_class="distance",
+            unit="km", state_class="total_increasing", precision=0, icon="mdi:counter"),
+    _detail(key="speedometer", name="Speedometer", field="obd_speed_kmh", device_class="speed",
+            unit="km/h", precision=0),
+    _detail(key="rpm", name="Engine speed", field="rpm", unit="rpm", precision=0,
+            icon="mdi:engine"),
+    _detail(key="course", name="Course", field="course_deg", unit="°",
+            state_class="measurement_angle", precision=0, icon="mdi:compass"),
+    _detail(key="altitude", name="Altitude", field="altitude_m", device_class="distance",
+            unit="m", precision=0, icon="mdi:image-filter-hdr"),
+    _detail(key="satellites", name="Satellites", field="satellites", icon="mdi:satellite-variant"),
+    _detail(key="signal", name="GSM signal", field="gsm_percent", unit="%", icon="mdi:signal"),
+    _sensor(key="link", name="Link", field="link", device_class="enum", options=LINK_STATES,
+            always=True, category="diagnostic", icon="mdi:access-point"),
+    _moment(key="last_fix", name="Last fix", field="fix_time"),
+    _moment(key="last_seen", name="Last seen", field="last_seen"),
 )  # fmt: skip
 """The entities of a vehicle."""
 
 BRIDGE_ENTITIES: tuple[Entity, ...] = (
-    Entity(
-        key="permit_join", platform="switch", name="Accept the next new tracker", source="info",
-        field="permit_join", always=True, category="config", icon="mdi:account-plus",
-    ),
-    _sensor(
-        "connected", "Vehicles connected", "vehicles_connected", None, source="health",
-        always=True, icon="mdi:car-connected", **_MEASURED,
-    ),
-    _sensor(
-        "guests", "Trackers waiting", "guests", None, source="health", always=True,
-        icon="mdi:account-question", **_MEASURED,
-    ),
-    _sensor(
-        "connections", "Connections", "connections", None, source="health", always=True,
-        icon="mdi:lan-connect", **_MEASURED, **_DIAGNOSTIC,
-    ),
-    _sensor(
-        "message_rate", "Message rate", "messages_per_s", None, source="health", always=True,
-        unit="1/s", precision=1, icon="mdi:speedometer", **_MEASURED, **_HIDDEN,
-    ),
-    _sensor(
-        "rejected", "Rejected frames", "rejected", None, source="health", always=True,
-        state_class="total_increasing", icon="mdi:cancel", **_DIAGNOSTIC,
-    ),
-    _sensor(
-        "journal_lag", "Journal lag", "journal_lag.mqtt", None, source="health", always=True,
-        icon="mdi:tray-full", **_MEASURED, **_DIAGNOSTIC,
-    ),
+    Entity(key="permit_join", platform="switch", name="Accept the next new tracker", source="info",
+           field="permit_join", always=True, category="config", icon="mdi:account-plus"),
+    _gauge(key="connected", name="Vehicles connected", field="vehicles_connected",
+           icon="mdi:car-connected"),
+    _gauge(key="guests", name="Trackers waiting", field="guests", icon="mdi:account-question"),
+    _gauge(key="connections", name="Connections", field="connections", category="diagnostic",
+           icon="mdi:lan-connect"),
+    _gauge(key="message_rate", name="Message rate", field="messages_per_s", unit="msg/s",
+           precision=1, category="diagnostic", enabled=False, icon="mdi:speedometer"),
+    _health(key="rejected", name="Rejected frames", field="rejected", icon="mdi:cancel",
+            state_class="total_increasing", category="diagnostic"),
+    _gauge(key="journal_lag", name="Journal lag", field="journal_lag.mqtt", category="diagnostic",
+           icon="mdi:tray-full"),
 )  # fmt: skip
-"""The entities of the bridge itself; buttons for guests come and go with them."""
+"""The entities of the bridge itself. The key of its switch is the verb of the request it makes."""
 
 GUEST_SLOTS = 3
 """For how many waiting trackers the bridge shows an Accept and a Block button."""

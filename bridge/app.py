@@ -1,0 +1,152 @@
+"""The composition root: builds every room, runs them, and leaves in good order.
+
+Coming up: folder, registry, journal, state, port, broker. Going down: port, journal, broker, folder.
+So what arrives is taken before anybody is told of it, and what was taken is told if it can be.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from bridge import __version__, embedded
+from bridge.config import Config, Mqtt
+from bridge.datafolder import lock_folder
+from bridge.intake import Intake
+from bridge.journal import Journal
+from bridge.listener import Listener
+from bridge.registry import Registry
+from bridge.requests import Requests
+from bridge.sinks.announcements import Announcements
+from bridge.sinks.mqtt import MqttSink
+
+_log = logging.getLogger(__name__)
+
+LOOPBACK = "127.0.0.1"
+DRAIN_S = 2.0
+"""How long a stopping bridge waits for the broker to take what is committed."""
+
+Extra = Callable[[Intake], Coroutine[None, None, None]]
+
+
+def utc_now() -> datetime:
+    """Return the time, aware and UTC."""
+    return datetime.now(UTC)
+
+
+async def serve(config: Config, extra: Extra | None = None) -> None:
+    """Run a bridge until SIGINT or SIGTERM. Raises BridgeError for what a person must mend.
+
+    `extra` is run beside it, as the demo's car.
+    """
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stopping.set)
+    async with running(config) as intake:
+        beside = loop.create_task(extra(intake), name="extra") if extra is not None else None
+        await stopping.wait()
+        _log.info("stopping")
+        if beside is not None:
+            beside.cancel()
+            with suppress(asyncio.CancelledError):
+                await beside
+
+
+@asynccontextmanager
+async def running(config: Config) -> AsyncIterator[Intake]:
+    """Run a bridge for as long as the context lasts; what ends it from inside is raised here."""
+    async with AsyncExitStack() as stack:
+        folder = stack.enter_context(lock_folder(config.storage.path))
+        registry = Registry.open(folder.path, config.mqtt.base_topic)
+        registry.merge_yaml(config.vehicles, config.access.block)
+        for notice in registry.notices:
+            _log.warning("%s", notice)
+        journal = Journal.open(folder.path, capacity=config.limits.journal_queue)
+        stack.callback(journal.close)
+        intake = Intake(config, registry, journal, utc_now)
+        intake.restore()
+        stack.callback(intake.checkpoint_all)
+        journal.on_fault = _tell_fault
+        journal.start(asyncio.get_running_loop())
+
+        listener = Listener(config, intake)
+        config = replace(config, mqtt=await _find_broker(config.mqtt, stack))
+        announcements = Announcements(config, intake, lambda: listener.connections)
+        sink = MqttSink(config, intake, announcements)
+        sink.answer = Requests(intake, sink).answer
+        intake.watchers.append(sink)
+        await stack.enter_async_context(_serving(sink))
+        await stack.enter_async_context(listener)
+        _greet(config, intake)
+        yield intake
+
+
+@asynccontextmanager
+async def _serving(sink: MqttSink) -> AsyncIterator[None]:
+    """Run the sink beside the body; its failure interrupts the body and is raised."""
+    body = asyncio.current_task()
+    assert body is not None  # noqa: S101 - a context manager runs in a task
+    task = asyncio.get_running_loop().create_task(sink.run(), name="mqtt")
+    task.add_done_callback(lambda done: None if done.cancelled() else body.cancel())
+    try:
+        yield
+        with suppress(TimeoutError):
+            async with asyncio.timeout(DRAIN_S):
+                await sink.drained()
+    except asyncio.CancelledError:
+        if not task.done() or task.cancelled():
+            raise
+        body.uncancel()
+        task.result()
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+async def _find_broker(mqtt: Mqtt, stack: AsyncExitStack) -> Mqtt:
+    """Return the broker to use: the configured one, one on this machine, or our own."""
+    if mqtt.host is not None:
+        return mqtt
+    if await embedded.answers(LOOPBACK, mqtt.port):
+        _log.info("no broker is configured; using the one on %s:%d", LOOPBACK, mqtt.port)
+        return replace(mqtt, host=LOOPBACK)
+    await stack.enter_async_context(embedded.broker(LOOPBACK, mqtt.port))
+    _log.info(
+        "no broker is configured and none runs here: started a small one on %s:%d, for trying "
+        "things out. For Home Assistant install Mosquitto and set mqtt.host",
+        LOOPBACK,
+        mqtt.port,
+    )
+    return replace(mqtt, host=LOOPBACK, protocol="3.1.1")
+
+
+def _greet(config: Config, intake: Intake) -> None:
+    listen, mqtt = config.listen, config.mqtt
+    transports = " and ".join(name.upper() for name in ("tcp", "udp") if getattr(listen, name))
+    _log.info("TK103B Bridge %s", __version__)
+    _log.info("trackers: %s port %d, %s", listen.host, listen.port, transports)
+    _log.info("broker:   %s:%d, topics below %s/", mqtt.host, mqtt.port, mqtt.base_topic)
+    _log.info("data:     %s", config.storage.path.resolve())
+    count = len(intake.registry.accepted())
+    if count:
+        _log.info("vehicles: %d", count)
+    else:
+        _log.info(
+            "next:     point a tracker at this machine, port %d; when it has reported, accept it "
+            "with 'tk103b-bridge accept ID --name NAME' or in Home Assistant",
+            listen.port,
+        )
+
+
+def _tell_fault(fault: str | None) -> None:
+    if fault:
+        _log.error("the journal cannot be written: %s; reports wait in memory", fault)
+    else:
+        _log.info("the journal can be written again")

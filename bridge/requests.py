@@ -1,0 +1,227 @@
+"""What people and programs may ask of a running bridge: ``bridge/request/*`` -> ``bridge/response/*``.
+
+A request is a JSON object with an optional ``transaction``, which comes back in the answer:
+``{"transaction": ..., "status": "ok", "data": {...}}`` or ``{"status": "error", "error": "..."}``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+
+import msgspec
+
+from bridge import redact
+from bridge.contract import OWNERS, Owner, Response
+from bridge.errors import BridgeError, RequestError
+from bridge.intake import Intake
+from bridge.registry import Vehicle
+
+REPEAT_WITHIN = timedelta(minutes=10)
+MOST_REMEMBERED = 200
+
+Body = dict[str, Any]
+
+
+class Announcer(Protocol):
+    """Who shows the outside world what a request has changed."""
+
+    def republish(self) -> None:
+        """Send everything retained once more."""
+
+    def info_changed(self) -> None:
+        """Send ``bridge/info`` again."""
+
+    def owner_changed(self, owner: Owner, *, confirmed: bool) -> None:
+        """Hand the entities over, or take them back."""
+
+    def forget_vehicle(self, vehicle: Vehicle, *, clear: bool) -> None:
+        """Take a removed vehicle's discovery away, and with `clear` its retained topics."""
+
+    def info(self) -> Any:
+        """Return the payload of ``bridge/info``."""
+
+    def health(self) -> Any:
+        """Return the payload of ``bridge/health``."""
+
+    def identity(self) -> dict[str, Any]:
+        """Return nonce, started_at and instance of this bridge."""
+
+
+class Requests:
+    """The verbs of a bridge. Answers are remembered for repeats with the same transaction."""
+
+    def __init__(self, intake: Intake, announcer: Announcer) -> None:
+        self._intake = intake
+        self._announcer = announcer
+        self._answered: OrderedDict[tuple[str, bytes], tuple[datetime, Response]] = OrderedDict()
+        self._verbs: dict[str, Callable[[Body], Awaitable[Any]]] = {
+            "permit_join": self._permit_join,
+            "device/accept": self._accept,
+            "device/block": self._block,
+            "device/remove": self._remove,
+            "device/rename": self._rename,
+            "device/replace": self._replace,
+            "capture": self._capture,
+            "entities": self._entities,
+            "republish": self._republish,
+            "info": self._info,
+            "health_check": self._health,
+            "whoami": self._whoami,
+        }
+
+    async def answer(self, verb: str, payload: bytes) -> Response:
+        """Carry out a request and return its answer, whatever was asked."""
+        now = self._intake.clock()
+        transaction: Any = None
+        try:
+            if len(payload) > self._intake.config.limits.request_bytes:
+                raise RequestError(f"request of {len(payload)} bytes is too large")
+            body = _body(payload)
+            transaction = body.pop("transaction", None)
+            if transaction is not None:
+                known = self._answered.get((verb, payload))
+                if known is not None and now - known[0] < REPEAT_WITHIN:
+                    return known[1]
+            carry_out = self._verbs.get(verb)
+            if carry_out is None:
+                raise RequestError(
+                    f"unknown request {verb[:40]!r}; known are {', '.join(sorted(self._verbs))}"
+                )
+            response: Response = {"status": "ok", "data": await carry_out(body)}
+        except BridgeError as error:
+            response = {"status": "error", "error": str(error)}
+        if transaction is not None:
+            response["transaction"] = transaction
+            self._answered[(verb, payload)] = (now, response)
+            while len(self._answered) > MOST_REMEMBERED:
+                self._answered.popitem(last=False)
+        return response
+
+    async def _permit_join(self, body: Body) -> Body:
+        limits = self._intake.config.limits
+        seconds = _whole(body, "time", limits.permit_join_s, 0, 900)
+        name = _text(body, "name")
+        if seconds:
+            self._intake.permit_join.open(self._intake.clock(), seconds, name)
+        else:
+            self._intake.permit_join.close()
+        self._announcer.info_changed()
+        return {"time": seconds}
+
+    async def _accept(self, body: Body) -> Body:
+        device_id = _text(body, "id", required=True)
+        if _flag(body, "waiting", default=False) and not self._intake.guests.knows(device_id):
+            raise RequestError("no tracker with this id is waiting now")
+        live = self._intake.accept(
+            device_id,
+            name=_text(body, "name"),
+            key=_text(body, "key"),
+            owner=_text(body, "owner"),
+            now=self._intake.clock(),
+        )
+        return {"key": live.vehicle.key, "name": live.vehicle.name}
+
+    async def _block(self, body: Body) -> Body:
+        device_id = _text(body, "id", required=True)
+        if _flag(body, "waiting", default=False) and not self._intake.guests.knows(device_id):
+            raise RequestError("no tracker with this id is waiting now")
+        self._intake.block(device_id)
+        return {"id": device_id}
+
+    async def _remove(self, body: Body) -> Body:
+        key = _text(body, "key", required=True)
+        vehicle = self._intake.remove(
+            key,
+            block=_flag(body, "block", default=False),
+            purge=_flag(body, "purge", default=False),
+        )
+        self._announcer.forget_vehicle(vehicle, clear=_flag(body, "clear", default=True))
+        return {"key": key}
+
+    async def _rename(self, body: Body) -> Body:
+        key, name = _text(body, "key", required=True), _text(body, "name", required=True)
+        self._intake.changed(self._intake.registry.rename(key, name))
+        return {"key": key, "name": name}
+
+    async def _replace(self, body: Body) -> Body:
+        key, new = _text(body, "key", required=True), _text(body, "id", required=True)
+        vehicle = self._intake.registry.replace(key, _text(body, "old"), new)
+        self._intake.replaced(vehicle, new)
+        return {"key": key, "trackers": list(vehicle.trackers)}
+
+    async def _capture(self, body: Body) -> Body:
+        device_id = _text(body, "id", required=True)
+        intake = self._intake
+        vehicle = intake.registry.match(device_id)
+        if vehicle is None:
+            frames = intake.guests.frames_of(device_id)
+        else:
+            frames = await asyncio.to_thread(intake.journal.frames_of, device_id)
+        return {"lines": list(redact.capture_lines(frames))}
+
+    async def _entities(self, body: Body) -> Body:
+        owner = _text(body, "owner", required=True)
+        if owner not in OWNERS:
+            raise RequestError(f"owner is one of {', '.join(OWNERS)}, not {owner[:20]!r}")
+        registry = self._intake.registry
+        if self._intake.config.home_assistant.entities == "off" and owner != "off":
+            raise RequestError("home_assistant.entities is off in the configuration, which wins")
+        registry.set_owner(owner)
+        self._announcer.owner_changed(owner, confirmed=_flag(body, "confirmed", default=False))
+        return {"owner": owner}
+
+    async def _republish(self, body: Body) -> Body:
+        del body
+        self._announcer.republish()
+        return {}
+
+    async def _info(self, body: Body) -> Any:
+        del body
+        return self._announcer.info()
+
+    async def _health(self, body: Body) -> Any:
+        del body
+        return self._announcer.health()
+
+    async def _whoami(self, body: Body) -> Body:
+        del body
+        return self._announcer.identity()
+
+
+def _body(payload: bytes) -> Body:
+    if not payload.strip():
+        return {}
+    try:
+        body = msgspec.json.decode(payload)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise RequestError(f"request is not JSON: {error}") from None
+    if not isinstance(body, dict):
+        raise RequestError("request is not a JSON object")
+    return body
+
+
+def _text(body: Body, field: str, *, required: bool = False, limit: int = 80) -> str:
+    value = body.get(field, "")
+    if not isinstance(value, str) or len(value) > limit or not value.isprintable():
+        raise RequestError(f"{field} must be text of at most {limit} characters")
+    if required and not value.strip():
+        raise RequestError(f"{field} is missing")
+    return value.strip()
+
+
+def _flag(body: Body, field: str, *, default: bool) -> bool:
+    value = body.get(field, default)
+    if not isinstance(value, bool):
+        raise RequestError(f"{field} must be true or false")
+    return value
+
+
+def _whole(body: Body, field: str, default: int, low: int, high: int) -> int:
+    value = body.get(field, default)
+    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+        raise RequestError(f"{field} must be a whole number from {low} to {high}")
+    return value

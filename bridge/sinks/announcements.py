@@ -1,0 +1,194 @@
+"""What the bridge says of itself and its vehicles, retained: info, devices, discovery, health."""
+
+from __future__ import annotations
+
+import resource
+import secrets
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+
+from bridge import __version__, homeassistant, payloads
+from bridge.config import Config
+from bridge.contract import SCHEMA, VEHICLE_LEAVES, Owner, Topics
+from bridge.intake import Intake
+from bridge.protocols.registry import PROTOCOLS
+
+
+class Announcements:
+    """Renders the retained payloads from what the intake knows now; publishes nothing itself."""
+
+    def __init__(self, config: Config, intake: Intake, connections: Callable[[], int]) -> None:
+        self._config = config
+        self._intake = intake
+        self._connections = connections
+        self._topics = Topics(config.mqtt.base_topic)
+        self._started = time.monotonic()
+        self._started_at = intake.clock()
+        self._counted = (self._started, 0)
+        self._shown_slots: set[int] = set()
+        self.instance = intake.registry.instance
+        self.nonce = secrets.token_hex(8)
+        """Tells this process from any other bridge, also from one with a copy of our data folder."""
+
+    @property
+    def owner(self) -> Owner:
+        """Who makes the entities: the configuration's word, unless a request has changed it."""
+        configured = self._config.home_assistant.entities
+        asked: Any = self._intake.registry.entities
+        return configured if configured == "off" or asked is None else asked
+
+    def identity(self) -> dict[str, Any]:
+        """Return who this process is."""
+        return {
+            "nonce": self.nonce,
+            "instance": self.instance,
+            "started_at": self._started_at,
+        }
+
+    def info(self) -> dict[str, Any]:
+        """Return ``bridge/info``."""
+        listen = self._config.listen
+        now = self._intake.clock()
+        joining = self._intake.permit_join
+        transports = [name for name in ("tcp", "udp") if getattr(listen, name)]
+        return {
+            "version": __version__,
+            "schema": SCHEMA,
+            "instance": self.instance,
+            "namespace": self._intake.registry.namespace,
+            "epoch": self._intake.journal.epoch,
+            "listen": [f"{name}://{listen.host}:{listen.port}" for name in transports],
+            "protocols": [protocol.name for protocol in PROTOCOLS],
+            "entities": self.owner,
+            "permit_join": joining.is_open(now),
+            **({"permit_join_end": joining.until} if joining.is_open(now) else {}),
+            "config": self._config.public(),
+        }
+
+    def discovery(self) -> dict[str, Any]:
+        """Return ``bridge/discovery``: small, and the same until the bridge is another one."""
+        return {
+            "instance": self.instance,
+            "namespace": self._intake.registry.namespace,
+            "schema": SCHEMA,
+            "base_topic": self._topics.base,
+        }
+
+    def devices(self) -> dict[str, Any]:
+        """Return ``bridge/devices``."""
+        vehicles = []
+        for live in self._intake.vehicles.values():
+            vehicle, state = live.vehicle, live.state
+            row: dict[str, Any] = {
+                "key": vehicle.key,
+                "name": vehicle.name,
+                "owner": vehicle.owner,
+                "icon": vehicle.icon,
+                "trackers": list(vehicle.trackers),
+                "protocol": state.protocol,
+                "first_seen": state.first_seen,
+                "last_seen": live.last_seen,
+                "reports": list(state.reported),
+                "alarms": list(state.rung),
+            }
+            vehicles.append({name: value for name, value in row.items() if value})
+        return {"vehicles": vehicles, "guests": self._intake.guests.listed()}
+
+    def health(self, lag: dict[str, int]) -> dict[str, Any]:
+        """Return ``bridge/health``; the message rate is that since the last call."""
+        intake = self._intake
+        now = time.monotonic()
+        since, counted = self._counted
+        messages = intake.counters.messages
+        self._counted = (now, messages)
+        rss_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        fault = intake.journal.failed
+        return {
+            "at": intake.clock(),
+            "uptime_s": round(now - self._started),
+            "rss_mb": round(rss_kb / 1024, 1),
+            "messages_per_s": round((messages - counted) / max(now - since, 1.0), 2),
+            "journal_lag": lag,
+            **({"journal_fault": fault} if fault else {}),
+            "rejected": intake.counters.rejected,
+            "refused": intake.counters.refused,
+            "connections": self._connections(),
+            "vehicles_connected": sum(
+                intake.link(key, intake.clock()) == "connected" for key in intake.vehicles
+            ),
+            "guests": len(intake.guests),
+        }
+
+    # --- Home Assistant -----------------------------------------------------------------------------
+
+    def entities(self) -> Iterator[tuple[str, bytes]]:
+        """Yield topic and payload of every discovery message, if discovery is ours."""
+        if self.owner == "discovery":
+            for topic, payload in self._discovery_payloads():
+                yield topic, payloads.encode(payload)
+
+    def handover(self, owner: Owner, *, confirmed: bool) -> Iterator[tuple[str, bytes]]:
+        """Yield what a change of owner publishes.
+
+        A component takes over in two steps, so that names and areas survive: Home Assistant lets
+        its entities go, and only when the component confirms are the payloads taken away.
+        """
+        if owner == "discovery":
+            yield from self.entities()
+            return
+        letting_go = payloads.encode(homeassistant.migrate_payload())
+        for topic in self._discovery_topics():
+            yield topic, b"" if confirmed or owner == "off" else letting_go
+
+    def topics_of(self, key: str, *, everything: bool) -> Iterator[str]:
+        """Yield a vehicle's discovery topic, and its retained topics."""
+        yield self._discovery_topic(key)
+        if everything:
+            for leaf, retained in VEHICLE_LEAVES.items():
+                if retained:
+                    yield self._topics.vehicle(key, leaf)
+
+    def _discovery_topic(self, key: str) -> str:
+        prefix = self._config.home_assistant.discovery_prefix
+        return homeassistant.device_topic(prefix, self._intake.registry.namespace, key)
+
+    def _discovery_topics(self) -> Iterator[str]:
+        yield self._discovery_topic("bridge")
+        for key in self._intake.vehicles:
+            yield self._discovery_topic(key)
+
+    def _discovery_payloads(self) -> Iterator[tuple[str, dict[str, Any]]]:
+        namespace = self._intake.registry.namespace
+        yield (
+            self._discovery_topic("bridge"),
+            homeassistant.bridge_payload(
+                topics=self._topics,
+                namespace=namespace,
+                version=__version__,
+                guests=self._intake.guests.slots(self._intake.clock()),
+                permit_join_s=self._config.limits.permit_join_s,
+            ),
+        )
+        for key, live in self._intake.vehicles.items():
+            yield (
+                self._discovery_topic(key),
+                homeassistant.vehicle_payload(
+                    topics=self._topics,
+                    namespace=namespace,
+                    version=__version__,
+                    key=key,
+                    name=live.vehicle.name,
+                    icon=live.vehicle.icon or None,
+                    reported=live.state.reported,
+                    rung=live.state.rung,
+                    model=_model(live.state.protocol),
+                ),
+            )
+
+
+
+
+def _model(protocol: str) -> str:
+    return f"TK103 family ({protocol})" if protocol else "TK103 family"

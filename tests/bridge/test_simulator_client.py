@@ -1,0 +1,264 @@
+"""The simulated tracker on real sockets, against a tiny bridge on 127.0.0.1."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+
+import pytest
+
+from bridge.errors import BridgeError
+from bridge.model import Alarm, Report
+from bridge.protocols.connection import Connection, Received
+from bridge.protocols.registry import PROTOCOLS
+from bridge.simulator import AlarmAt, Happened, Options, Simulator, Span, Summary, run
+from bridge.simulator.languages import LANGUAGES
+
+NAMES = [row.name for row in LANGUAGES]
+HURRY = 300  # a heartbeat each fifth of a second
+PATIENCE = 600  # two seconds: a slow machine is no missing reply
+HANG_UP = b"hang up"
+
+Answer = Callable[[Received], bytes]
+
+
+def polite(event: Received) -> bytes:
+    return event.reply + event.receipt
+
+
+class TinyBridge:
+    """Answers what `answer` says, and remembers each frame it got and in how many reads."""
+
+    def __init__(self, answer: Answer) -> None:
+        self.answer = answer
+        self.port = 0
+        self.events: list[Received] = []
+        self.reads = 0
+
+    @property
+    def reports(self) -> list[Report]:
+        messages = [message for event in self.events for message in event.messages]
+        return [message for message in messages if isinstance(message, Report)]
+
+    def keywords(self) -> list[str]:
+        return [report.keyword for report in self.reports]
+
+    def hear(self, connection: Connection, data: bytes) -> bytes:
+        self.reads += 1
+        connection.receive_data(data)
+        answers = b""
+        for event in connection.events(datetime.now(UTC)):
+            assert isinstance(event, Received), event
+            self.events.append(event)
+            answers += self.answer(event)
+        return answers
+
+    async def serve_stream(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        connection = Connection(PROTOCOLS)
+        try:
+            while data := await reader.read(4096):
+                answers = self.hear(connection, data)
+                if answers == HANG_UP:
+                    break
+                writer.write(answers)
+        finally:
+            writer.close()
+
+
+class Datagrams(asyncio.DatagramProtocol):
+    def __init__(self, bridge: TinyBridge) -> None:
+        self.bridge = bridge
+        self.connection = Connection(PROTOCOLS, datagrams=True)
+
+    def connection_made(self, transport) -> None:
+        self.transport = transport
+
+    def datagram_received(self, data, addr) -> None:
+        answers = self.bridge.hear(self.connection, data)
+        if answers:
+            self.transport.sendto(answers, addr)
+
+
+@asynccontextmanager
+async def bridge(answer: Answer = polite, transport: str = "tcp") -> AsyncIterator[TinyBridge]:
+    """A tiny bridge on a free port; whatever runs against it has ten seconds."""
+    tiny = TinyBridge(answer)
+    loop = asyncio.get_running_loop()
+    async with asyncio.timeout(10):
+        if transport == "tcp":
+            server = await asyncio.start_server(tiny.serve_stream, "127.0.0.1", 0)
+            tiny.port = server.sockets[0].getsockname()[1]
+        else:
+            server, _ = await loop.create_datagram_endpoint(
+                lambda: Datagrams(tiny), local_addr=("127.0.0.1", 0)
+            )
+            tiny.port = server.get_extra_info("sockname")[1]
+        try:
+            yield tiny
+        finally:
+            server.close()
+
+
+@pytest.mark.parametrize("transport", ["tcp", "udp"])
+@pytest.mark.parametrize("name", NAMES)
+async def test_a_run_delivers_its_reports_and_sums_up(name, transport):
+    async with bridge(transport=transport) as tiny:
+        options = Options(
+            protocol=name, transport=transport, port=tiny.port, count=5, speed_up=HURRY,
+            reply_timeout_s=PATIENCE,
+            alarms=(AlarmAt(Alarm.SOS, 3),), tunnel=Span(2, 2),
+        )  # fmt: skip
+        summary = await run(options)
+        reports = [report for report in tiny.reports if report.keyword not in {"BP05", "et"}]
+        assert [report.alarm for report in reports] == [None, None, Alarm.SOS, None, None]
+        assert [bool(report.fix and report.fix.valid) for report in reports][1] is False
+        stamps = [report.fix.time for report in reports if report.fix]
+        assert stamps == sorted(stamps)
+        assert (summary.reports, summary.connections, summary.alarms) == (5, 1, 1)
+        assert summary.acknowledged == (name == "gps103")
+        assert summary.frames == len(tiny.events)
+        assert f"frames sent: {len(tiny.events)}, reports: 5" in str(summary)
+
+
+async def test_the_login_is_repeated_until_it_is_answered():
+    heard = []
+
+    def reluctant(event: Received) -> bytes:
+        heard.append(event.frame)
+        return polite(event) if len(heard) > 1 else b""
+
+    async with bridge(reluctant) as tiny:
+        await run(Options(port=tiny.port, count=1, reply_timeout_s=120, speed_up=HURRY))
+    login = b"##,imei:864000000000101,A;"
+    assert heard[:2] == [login, login]
+    assert heard[2].startswith(b"imei:")
+
+
+async def test_sos_rings_until_the_third_is_acknowledged():
+    rung = []
+
+    def slow(event: Received) -> bytes:
+        if event.receipt:
+            rung.append(event)
+            return event.receipt if len(rung) == 3 else b""
+        return polite(event)
+
+    async with bridge(slow) as tiny:
+        options = Options(
+            port=tiny.port, alarms=(AlarmAt(Alarm.SOS, 1),), repeat_s=60, speed_up=HURRY
+        )
+        simulator = Simulator(
+            options, on_event=lambda event: event.kind is Happened.ACKNOWLEDGED and simulator.stop()
+        )
+        summary = await simulator.run()
+    assert (len(rung), summary.alarms, summary.acknowledged) == (3, 1, 1)
+
+
+@pytest.mark.parametrize(
+    ("name", "command", "answer"),
+    [
+        ("gps103", b"**,imei:864000000000101,J", "jt"),
+        ("tk103", b"(000000000103AP00)", "BP04"),
+    ],
+)
+@pytest.mark.parametrize("transport", ["tcp", "udp"])
+async def test_a_command_is_obeyed(name, command, answer, transport):
+    told = []
+
+    def commanding(event: Received) -> bytes:
+        if isinstance(event.messages[-1], Report) and not event.reply and not told:
+            told.append(command)
+            return command
+        return polite(event)
+
+    async with bridge(commanding, transport) as tiny:
+        options = Options(
+            protocol=name, transport=transport, port=tiny.port, count=2, speed_up=HURRY,
+            reply_timeout_s=PATIENCE,
+        )  # fmt: skip
+        summary = await run(options)
+        assert answer in tiny.keywords()
+        assert summary.commands == 1
+
+
+@pytest.mark.parametrize("name", NAMES)
+async def test_a_lost_connection_is_dialled_anew_with_a_login(name):
+    lost = []
+
+    def moody(event: Received) -> bytes:
+        if isinstance(event.messages[-1], Report) and not event.reply and not lost:
+            lost.append(event)
+            return HANG_UP
+        return polite(event)
+
+    seen = []
+    async with bridge(moody) as tiny:
+        options = Options(
+            protocol=name, port=tiny.port, count=3, speed_up=HURRY, reply_timeout_s=PATIENCE
+        )
+        summary = await run(options, on_event=lambda event: seen.append(event.kind))
+        openings = [event.frame for event in tiny.events].count(tiny.events[0].frame)
+        assert openings == 2 + (name == "tk103")  # whose heartbeat looks like its login
+        assert (summary.reports, summary.connections) == (3, 2)
+        assert seen.count(Happened.LOGGED_IN) == seen.count(Happened.DISCONNECTED) == 2
+
+
+@pytest.mark.parametrize("transport", ["tcp", "udp"])
+async def test_where_nobody_listens_the_run_is_given_up(transport):
+    async with bridge(transport=transport) as tiny:
+        pass
+    async with asyncio.timeout(10):
+        with pytest.raises(BridgeError, match=f"127.0.0.1:{tiny.port}"):
+            await run(Options(port=tiny.port, transport=transport, attempts=2, speed_up=HURRY))
+
+
+async def test_a_bridge_that_never_replies_is_given_up():
+    async with bridge(lambda _event: b"") as tiny:
+        with pytest.raises(BridgeError, match="does not reply"):
+            await run(Options(port=tiny.port, attempts=1, speed_up=HURRY))
+        assert len(tiny.events) == 3
+
+
+async def test_without_waiting_a_silent_bridge_gets_everything():
+    async with bridge(lambda _event: b"") as tiny:
+        summary = await run(Options(port=tiny.port, count=20, interval_s=0, wait=False))
+        assert (summary.reports, len(tiny.events)) == (20, 21)
+
+
+async def test_fragments_arrive_as_frames():
+    async with bridge() as tiny:
+        await run(Options(port=tiny.port, count=2, interval_s=0, fragment=7))
+        assert tiny.keywords() == ["tracker", "tracker"]
+        assert tiny.reads > 2 * len(tiny.events)
+
+
+@pytest.mark.parametrize("transport", ["tcp", "udp"])
+@pytest.mark.parametrize("name", NAMES)
+async def test_without_pause_nothing_is_lost(name, transport):
+    async with bridge(transport=transport) as tiny:
+        options = Options(
+            protocol=name, transport=transport, port=tiny.port, count=300, interval_s=0
+        )
+        summary = await run(options)
+        stamps = {report.fix.time for report in tiny.reports}
+        assert (summary.reports, len(stamps)) == (300, 300)
+        assert max(stamps) <= datetime.now(UTC)
+
+
+async def test_a_run_without_end_can_be_stopped():
+    async with bridge() as tiny:
+        simulator = Simulator(Options(port=tiny.port))
+        tiny.answer = lambda event: simulator.stop() or polite(event)
+        assert (await simulator.run()).connections == 1
+
+
+async def test_stamps_come_from_the_clock_that_is_given():
+    noon = datetime(2026, 3, 1, 12, tzinfo=UTC)
+    async with bridge() as tiny:
+        summary = await run(Options(port=tiny.port, count=1), now=lambda: noon)
+        assert isinstance(summary, Summary)
+        assert [report.fix.time.hour for report in tiny.reports] == [12]

@@ -1,0 +1,101 @@
+"""What tests of every room share: free ports, a real broker, waiting for something to be so."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+PATIENCE_S = 15.0
+
+
+def free_port() -> int:
+    """Return a port that is free now, for TCP and UDP alike."""
+    while True:
+        with socket.socket() as stream, socket.socket(type=socket.SOCK_DGRAM) as datagram:
+            stream.bind(("127.0.0.1", 0))
+            port: int = stream.getsockname()[1]
+            try:
+                datagram.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+
+
+async def eventually(
+    condition: Callable[[], object] | Callable[[], Awaitable[object]],
+    *,
+    within_s: float = PATIENCE_S,
+) -> object:
+    """Wait until the condition is true, and return what it gave; fail when it never is."""
+    deadline = time.monotonic() + within_s
+    while True:
+        found = condition()
+        if asyncio.iscoroutine(found):
+            found = await found
+        if found:
+            return found
+        assert time.monotonic() < deadline, "this did not come to be in time"
+        await asyncio.sleep(0.01)
+
+
+def mosquitto_program() -> str:
+    """Return the path of Mosquitto, or skip; where CI runs, a missing one is a failure."""
+    program = shutil.which("mosquitto", path=f"{os.environ['PATH']}:/usr/sbin:/usr/local/sbin")
+    if program is None:
+        message = "MOSQUITTO IS MISSING, so nothing was proven here. Try: apt install mosquitto"
+        if os.environ.get("CI") == "true":
+            pytest.fail(message)
+        pytest.skip(message)
+    return program
+
+
+class Mosquitto:
+    """A real broker on a loopback port, that can be stopped and started again."""
+
+    def __init__(self, folder: Path, port: int, *lines: str) -> None:
+        self.port = port
+        self._file = folder / "mosquitto.conf"
+        self._log = folder / "mosquitto.log"
+        self._process: subprocess.Popen[bytes] | None = None
+        self._program = mosquitto_program()
+        options = lines or ("allow_anonymous true",)
+        self._file.write_text(
+            "\n".join((f"listener {port} 127.0.0.1", "set_tcp_nodelay true", *options, ""))
+        )
+
+    def start(self) -> None:
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [self._program, "-c", str(self._file)], stdout=log, stderr=log
+            )
+        deadline = time.monotonic() + PATIENCE_S
+        while True:
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", self.port)) == 0:
+                    return
+            assert self._process.poll() is None, self._log.read_text()
+            assert time.monotonic() < deadline, "mosquitto does not answer"
+            time.sleep(0.01)
+
+    def stop(self) -> None:
+        if self._process is not None:
+            self._process.terminate()
+            self._process.wait(PATIENCE_S)
+            self._process = None
+
+
+@pytest.fixture
+def mosquitto(tmp_path: Path) -> Iterator[Mosquitto]:
+    """A running Mosquitto without rules, of this test alone."""
+    broker = Mosquitto(tmp_path, free_port())
+    broker.start()
+    yield broker
+    broker.stop()

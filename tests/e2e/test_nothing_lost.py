@@ -1,0 +1,77 @@
+"""What was committed is published, whatever happens to the bridge in between."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from datetime import UTC, datetime, timedelta
+
+from tests.conftest import eventually
+from tests.e2e.conftest import BASE, BridgeProcess, Listener, Tracker
+
+ID = "864000000001234"
+
+
+def _position(number: int, start: datetime) -> bytes:
+    at = start + timedelta(seconds=number)
+    return (
+        f"imei:{ID},tracker,{at:%y%m%d%H%M%S},,F,{at:%H%M%S}.000,A,"
+        f"5231.{number:04d},N,01324.6000,E,27.00,90.50;"
+    ).encode()
+
+
+async def test_a_kill_in_mid_stream_loses_no_committed_report(
+    bridge: BridgeProcess, heard: Listener
+) -> None:
+    """`help me` is answered after its commit, so each receipt is a report that must appear."""
+    bridge.command("accept", ID, "--name", "Golf")
+    bridge.start()
+    await bridge.listening()
+    start = datetime.now(UTC) - timedelta(minutes=5)
+    tracker = await Tracker.dial(bridge.port)
+    answered = 0
+    for number in range(60):
+        await tracker.say(_position(number, start).replace(b",tracker,", b",help me,"))
+        await tracker.hear(f"**,imei:{ID},E;".encode())
+        answered += 1
+        if number == 40:
+            # More is on its way, answered by nobody: it may or may not be on disk.
+            await tracker.say(b"".join(_position(more, start) for more in range(100, 140)))
+            bridge.stop(signal.SIGKILL)
+            break
+    await heard.until(lambda: heard.latest(f"{BASE}/bridge/state") == "offline")
+    bridge.start()
+    await bridge.listening()
+
+    def everything_heard() -> bool:
+        seqs = {
+            report["seq"]
+            for leaf in ("report", "history")
+            for report in heard.all(f"{BASE}/vehicle/golf/{leaf}")
+            if report.get("type") == "report"
+        }
+        return len(seqs) >= answered and seqs == set(range(1, max(seqs) + 1))
+
+    await heard.until(everything_heard)
+    health = (await heard.ask("health_check"))["data"]
+    await eventually(lambda: health["journal_lag"]["mqtt"] == 0)
+    epochs = {report["epoch"] for report in heard.all(f"{BASE}/vehicle/golf/report")}
+    assert len(epochs) == 1
+
+
+async def test_reports_of_a_broker_outage_come_when_it_is_back(
+    bridge: BridgeProcess, heard: Listener, mosquitto: object
+) -> None:
+    """What is taken while nobody listens is published in order, once the broker listens again."""
+    del mosquitto
+    bridge.command("accept", ID, "--name", "Golf")
+    bridge.start()
+    await bridge.listening()
+    start = datetime.now(UTC) - timedelta(minutes=5)
+    tracker = await Tracker.dial(bridge.port)
+    await tracker.say(b"".join(_position(number, start) for number in range(300)))
+    await heard.until(lambda: len(heard.all(f"{BASE}/vehicle/golf/report")) == 300)
+    seqs = [report["seq"] for report in heard.all(f"{BASE}/vehicle/golf/report")]
+    assert seqs == list(range(1, 301))
+    await eventually(lambda: heard.vehicle("golf", "position")["seq"] == 300)
+    await asyncio.sleep(0)
