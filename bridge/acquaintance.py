@@ -48,6 +48,12 @@ class Vehicle(msgspec.Struct, frozen=True, kw_only=True):
     timezone_minutes: int | None = None
     """Offset of its tracker's local clock, as configured."""
 
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """Every id its trackers may report with: those listed and the short forms of IMEIs."""
+        forms = (form for tracker in self.trackers for form in (tracker, *_short_forms(tracker)))
+        return tuple(dict.fromkeys(forms))
+
 
 class YamlVehicle(Protocol):
     """A vehicle as the configuration names it; `bridge.config.VehicleConfig` is one."""
@@ -106,9 +112,8 @@ def holders(vehicles: Sequence[Vehicle], refused: Container[str]) -> dict[str, V
     }
     short: dict[str, list[Vehicle]] = {}
     for tracker, vehicle in listed.items():
-        if len(tracker) == 15 and tracker.isdigit():
-            for form in (tracker[-11:], f"0{tracker[-11:]}"):
-                short.setdefault(form, []).append(vehicle)
+        for form in _short_forms(tracker):
+            short.setdefault(form, []).append(vehicle)
     return listed | {
         form: of[0]
         for form, of in short.items()
@@ -206,6 +211,12 @@ def merge(
         ),
         notices,
     )
+
+
+def _short_forms(tracker: str) -> tuple[str, ...]:
+    if len(tracker) != 15 or not tracker.isdigit():
+        return ()
+    return tracker[-11:], f"0{tracker[-11:]}"
 
 
 def _owners_of_ids(

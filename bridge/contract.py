@@ -174,6 +174,22 @@ class Response(TypedDict, total=False):
     error: str
 
 
+class Info(TypedDict, total=False):
+    """``bridge/info``."""
+
+    version: str
+    schema: int
+    instance: str
+    namespace: str
+    epoch: str
+    listen: list[str]
+    protocols: list[str]
+    entities: Owner
+    permit_join: bool
+    permit_join_end: str
+    config: dict[str, Any]
+
+
 class Guest(TypedDict, total=False):
     """An unknown tracker that reports, waiting to be accepted."""
 
@@ -198,9 +214,9 @@ class VehicleRow(TypedDict, total=False):
     first_seen: str
     last_seen: str
     reports: list[str]
-    """Names of the entities its tracker has shown it can feed."""
-    obeys: list[str]
-    """Commands its tracker understands."""
+    """Fields of a fix or status that its tracker has given at least once."""
+    alarms: list[str]
+    """Alarm kinds that have rung at least once."""
 
 
 class Devices(TypedDict):
@@ -220,6 +236,9 @@ class Health(TypedDict, total=False):
     journal_lag: dict[str, int]
     journal_fault: str
     rejected: int
+    """Frames and openings that nobody understood."""
+    refused: int
+    """Connections, datagrams and trackers that limits or people kept out."""
     connections: int
     vehicles_connected: int
     guests: int

@@ -222,7 +222,8 @@ def _guest_buttons(topics: Topics, device: str, slot: int, guest: str | None) ->
             key=key, platform="button", name=name, source="devices", category="config", icon=icon
         )
         buttons[key] = _component(button, device, device, topics.request(f"device/{verb}"))
-        buttons[key]["payload_press"] = json.dumps({"id": guest})
+        # Refused when it waits no longer: the button may be older than the decision.
+        buttons[key]["payload_press"] = json.dumps({"id": guest, "waiting": True})
     return buttons
 
 

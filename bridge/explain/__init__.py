@@ -4,8 +4,16 @@
 frame, for `render_table` and `render_json`; `run_cases` answers JSON lines with JSON lines.
 """
 
-from bridge.explain.cases import run_cases
+from bridge.explain.cases import Transport, run_cases
 from bridge.explain.frames import Explained, explain, read_frames, render_json
 from bridge.explain.table import render_table
 
-__all__ = ["Explained", "explain", "read_frames", "render_json", "render_table", "run_cases"]
+__all__ = [
+    "Explained",
+    "Transport",
+    "explain",
+    "read_frames",
+    "render_json",
+    "render_table",
+    "run_cases",
+]

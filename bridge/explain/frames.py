@@ -15,7 +15,7 @@ from bridge.errors import BridgeError
 from bridge.explain.cases import Transport, converse, event_json
 from bridge.explain.hints import hint
 from bridge.protocols.base import WireProtocol
-from bridge.protocols.connection import Event, Rejected
+from bridge.protocols.connection import Event, Received, Rejected
 from bridge.protocols.registry import PROTOCOLS
 
 
@@ -24,6 +24,11 @@ class Explained(msgspec.Struct, frozen=True):
 
     event: Event
     hint: str = ""
+
+    @property
+    def understood(self) -> bool:
+        """Whether the bytes were a frame that makes sense."""
+        return isinstance(self.event, Received)
 
 
 def explain(

@@ -55,21 +55,21 @@ _BOLD, _PLAIN = "\x1b[1m", "\x1b[0m"
 
 
 def render_table(explained: Sequence[Explained], *, ansi: bool = False) -> str:
-    """Return the frames as readable text, headings in bold with `ansi`, which needs a terminal.
+    """Return readable text without a last line end; headings in bold with `ansi`.
 
     Whatever a tracker wrote is shown with its control characters escaped.
     """
     if not explained:
-        return "Nothing to explain: no bytes but blanks and what stands between frames.\n"
+        return "Nothing to explain: no bytes but blanks and what stands between frames."
     sections = [list(_rows(each)) for each in explained]
     width = max(len(label) for rows in sections for label, _ in rows)
-    text: list[str] = []
+    blocks = []
     for number, (each, rows) in enumerate(zip(explained, sections, strict=True), 1):
         heading = f"Frame {number} of {len(explained)}: {_heading(each)}"
-        text.append(f"{_BOLD}{heading}{_PLAIN}" if ansi else heading)
-        text += [f"  {label:<{width}}  {value}" for label, value in rows]
-        text.append("")
-    return "\n".join(text)
+        lines = [f"{_BOLD}{heading}{_PLAIN}" if ansi else heading]
+        lines += [f"  {label:<{width}}  {value}" for label, value in rows]
+        blocks.append("\n".join(lines))
+    return "\n\n".join(blocks)
 
 
 def _heading(each: Explained) -> str:

@@ -25,17 +25,14 @@ from bridge.model import NO_STATUS, Status
 
 _CELLS = struct.Struct("<3xB24H")
 _STATE = struct.Struct("<BHHB3B2xHB6xB9BHI")
-_BLOCK_BYTES = 8
 
 
 def read_pack(body: str) -> tuple[Status, dict[str, Any]]:
     """Return what BS50 says: the status, and the battery's own measurements by name.
 
-    Raises ValueError for what is no hex, or too short.
+    Raises DecodeError for what is no hex, or too short.
     """
-    block = bytes.fromhex(body)
-    if len(block) < _CELLS.size + _STATE.size:
-        raise DecodeError("battery", body)
+    block = _block(body, _CELLS.size + _STATE.size)
     count, *cells = _CELLS.unpack_from(block)
     (
         charge, current, volt, percent, hot, charge_stop, discharge_stop, cycles, fault,
@@ -65,9 +62,7 @@ def read_blocks(body: str) -> tuple[Status, dict[str, Any]]:
     status, bms = NO_STATUS, dict[str, Any]()
     for part in body.split(","):
         number, _, text = part.partition(":")
-        block = bytes.fromhex(text)
-        if len(block) < _BLOCK_BYTES:
-            raise DecodeError("battery", part)
+        block = _block(text, 8)
         if number == "90":
             volt, gathered, current, percent = struct.unpack_from(">4H", block)
             status = Status(battery_v=volt / 10, battery_percent=_percent(percent / 10))
@@ -84,6 +79,16 @@ def read_blocks(body: str) -> tuple[Status, dict[str, Any]]:
         else:
             bms.setdefault("blocks", {})[number] = text
     return status, bms
+
+
+def _block(text: str, size: int) -> bytes:
+    try:
+        block = bytes.fromhex(text)
+    except ValueError:
+        block = b""
+    if len(block) < size:
+        raise DecodeError("battery", text)
+    return block
 
 
 def _percent(value: float) -> float | None:

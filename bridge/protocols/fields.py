@@ -1,29 +1,32 @@
-"""Values as trackers write them: numbers, degrees and minutes, dates, local clocks.
+"""Values as trackers write them: numbers, degrees and minutes, knots, dates, local clocks.
 
-Every function takes text as cut from a frame (latin-1, so that its only digits are ASCII). What is
-needed and cannot be read raises ValueError; what a report can do without is None instead: a wrong
-date or an odd temperature must not cost the position.
+Every function takes text as cut from a frame: latin-1, so that its only digits are ASCII. What a
+report cannot do without raises ValueError where it cannot be read; the rest is None instead, as a
+wrong date or an odd temperature must not cost the position.
 
-Python reads more as a number than a tracker may write (``1_0``, ``1e3``, ``nan``, blanks around), so
+Python takes more for a number than a tracker may write (``1_0``, ``1e3``, ``nan``, blanks around):
 nothing goes to ``float`` or ``int`` that was not looked at before.
 """
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from math import inf
 
 from bridge.errors import DecodeError
 
 KMH_PER_KNOT = 1.852
 
-_DAY_MINUTES = 1440
-_DAY_S = 86400.0
 SAME_DAY = range(-599, 720)
-"""Offsets, in minutes, under which a UTC clock and a local clock can only stand on one date."""
+"""Offsets, in minutes, under which a local clock and a UTC clock can only stand on one date."""
 
+DAY_MINUTES = {f"{hour:02}{minute:02}": 60 * hour + minute for hour in range(24) for minute in range(60)}
+"""The minutes of the day by their four digits, for every clock there is."""
+
+_MINUTES_A_DAY = 1440
+_SECONDS_A_DAY = 86400.0
 _LONGEST_NUMBER = 16
-"""Characters; keeps every number well inside of what JSON and 64 bits hold."""
+"""Characters; keeps every number well within what JSON and 64 bits hold."""
 
 
 def number(text: str, least: float = -inf, most: float = inf) -> float | None:
@@ -35,9 +38,10 @@ def number(text: str, least: float = -inf, most: float = inf) -> float | None:
     return value if least <= value <= most else None
 
 
-def whole(text: str) -> int | None:
-    """Return a whole number of plain digits, None for anything else."""
-    return int(text) if text.isdecimal() and len(text) <= _LONGEST_NUMBER else None
+def whole(text: str, most: int) -> int | None:
+    """Return a whole number of plain digits and at most `most`, else None."""
+    value = number(text, 0, most) if text.isdecimal() else None
+    return None if value is None else int(value)
 
 
 def percent(text: str) -> float | None:
@@ -45,17 +49,38 @@ def percent(text: str) -> float | None:
     return number(text.removesuffix("%"), 0.0, 100.0)
 
 
-def degrees(text: str, limit: int, *, negative: bool = False) -> float:
-    """Return decimal degrees of ``dddmm.mmmm``: minutes have two integer digits, degrees the rest.
+def celsius(text: str) -> float | None:
+    """Return a temperature that a vehicle can have, else None."""
+    return number(text, -100.0, 300.0)
 
-    `limit` is 90 for a latitude, 180 for a longitude. Degrees may be missing (``7.5`` is 7.5'), and
-    minutes of 60 and more, as in captures whose places were moved by hand, are carried over.
+
+def latitude(text: str, hemisphere: str) -> float:
+    """Return decimal degrees of ``ddmm.mmmm`` and ``S`` or anything else for north.
+
+    Minutes have two integer digits, degrees the rest and may be missing (``7.5`` is 7.5'). Minutes
+    of 60 and more, as in captures whose places were moved by hand, are carried over.
     """
     value = float(text)
     value = (value - value // 100.0 * 40.0) / 60.0
-    if not 0.0 <= value <= limit:  # also refuses NaN
-        raise DecodeError("latitude" if limit == 90 else "longitude", text)
-    return -value if negative else value
+    if not 0.0 <= value <= 90.0:  # also refuses NaN
+        raise DecodeError("latitude", text)
+    return -value if hemisphere == "S" else value
+
+
+def longitude(text: str, hemisphere: str) -> float:
+    """Return decimal degrees of ``dddmm.mmmm`` and ``W`` or anything else for east."""
+    value = float(text)
+    value = (value - value // 100.0 * 40.0) / 60.0
+    if not 0.0 <= value <= 180.0:
+        raise DecodeError("longitude", text)
+    return -value if hemisphere == "W" else value
+
+
+def degrees(text: str, limit: int, *, negative: bool = False) -> float:
+    """Return a `latitude` where `limit` is 90, a `longitude` where it is 180."""
+    if limit == 90:
+        return latitude(text, "S" if negative else "N")
+    return longitude(text, "W" if negative else "E")
 
 
 def course(value: float) -> float | None:
@@ -63,15 +88,46 @@ def course(value: float) -> float | None:
     return value if 0.0 <= value <= 360.0 else None
 
 
+def speed(kmh: float) -> float | None:
+    """Return a speed in km/h rounded to a hundredth, None where no vehicle drives that fast."""
+    return int(kmh * 100.0 + 0.5) / 100.0 if 0.0 <= kmh <= 1000.0 else None
+
+
+def altitude(metres: float) -> float | None:
+    """Return an altitude, None outside of what wheels and light aircraft reach."""
+    return metres if -1000.0 <= metres <= 20000.0 else None
+
+
+def bounded(name: str, text: str, limit: float) -> float:
+    """Return a signed decimal number of at most `limit`; raises DecodeError(name) beyond it."""
+    value = number(text, -limit, limit)
+    if value is None:
+        raise DecodeError(name, text)
+    return value
+
+
+def gsm_percent(rssi: float) -> int | None:
+    """Return the signal strength of an RSSI of 0 to 31, in percent; 99 means unknown."""
+    return round(rssi * 100 / 31) if 0 <= rssi <= 31 else None
+
+
 def utc(year: str, month: str, day: str, clock: str) -> datetime | None:
     """Return the UTC time of two-digit date parts and ``HHMMSS``, None where there is no such time."""
     stamp = f"{year}{month}{day}{clock[:6]}"
-    if len(stamp) != 12 or not stamp.isdecimal() or clock >= "24":
+    if len(stamp) != 12 or not stamp.isdecimal() or clock[:4] not in DAY_MINUTES:
         return None
     try:
         return datetime.fromisoformat(f"20{stamp[:6]}T{stamp[6:]}Z")
     except ValueError:
         return None
+
+
+def local_time(digits: str, offset_minutes: int) -> datetime | None:
+    """Return the UTC time of a local ``yymmddHHMM`` or ``yymmddHHMMSS``, None for anything else."""
+    if len(digits) not in (10, 12):
+        return None
+    moment = utc(digits[0:2], digits[2:4], digits[4:6], f"{digits[6:]:0<6}")
+    return moment - timedelta(minutes=offset_minutes) if moment else None
 
 
 def day_shift(
@@ -85,35 +141,12 @@ def day_shift(
     within 24 hours, else the one with an offset of -11:59 to +12:00.
     """
     if known_offset_minutes is not None:
-        return max(-1, min(1, round((offset_minutes - known_offset_minutes) / _DAY_MINUTES)))
+        return max(-1, min(1, round((offset_minutes - known_offset_minutes) / _MINUTES_A_DAY)))
     usual = (offset_minutes > 720) - (offset_minutes <= -720)
-    offset_minutes -= usual * _DAY_MINUTES
-    if -600 < offset_minutes < 720:
+    offset_minutes -= usual * _MINUTES_A_DAY
+    if offset_minutes in SAME_DAY:
         return usual
     other = usual + 1 if offset_minutes == 720 else usual - 1
     late_s = (received_at - moment).total_seconds()
-    nearest = min(usual, other, key=lambda shift: abs(late_s - shift * _DAY_S))
-    return nearest if abs(late_s - nearest * _DAY_S) <= _DAY_S else usual
-
-
-def bounded(name: str, text: str, limit: float) -> float:
-    """Return a signed decimal number of at most `limit`; raises DecodeError(name) beyond it."""
-    value = number(text, -limit, limit)
-    if value is None:
-        raise DecodeError(name, text)
-    return value
-
-
-def speed(kmh: float) -> float | None:
-    """Return a speed in km/h rounded to a hundredth, None where no vehicle drives that fast."""
-    return round(kmh, 2) if 0.0 <= kmh <= 1000.0 else None
-
-
-def altitude(metres: float) -> float | None:
-    """Return an altitude, None outside of what wheels and light aircraft reach."""
-    return metres if -1000.0 <= metres <= 20000.0 else None
-
-
-def gsm_percent(rssi: float) -> int | None:
-    """Return the signal strength of an RSSI of 0 to 31, in percent; 99 means unknown."""
-    return round(rssi * 100 / 31) if 0 <= rssi <= 31 else None
+    nearest = min(usual, other, key=lambda shift: abs(late_s - shift * _SECONDS_A_DAY))
+    return nearest if abs(late_s - nearest * _SECONDS_A_DAY) <= _SECONDS_A_DAY else usual

@@ -4,8 +4,8 @@ Aliases come from a keyed hash, so nothing is remembered and nothing can be undo
 secret, which lives as long as one capture. Every alias keeps the shape of what it stands for.
 
 Places are moved, all by the same angles: any angle to the east, and one to three degrees to the
-north or the south, which leaves distances that way as they are and those across it nearly so (within
-a tenth up to 60 degrees of latitude). A 0 is no place and stays.
+north or the south, which leaves distances that way as they are and those across it nearly so
+(within a tenth up to 60 degrees of latitude). A 0 is no place and stays.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _SHORT_FORM = 11
 """tk103 names a tracker by a 0 and the last eleven digits of its IMEI or phone number."""
 
 _UNITS = 600_000
-"""Units of an offset in a degree: ten-thousandths of a minute, the finest a tracker commonly tells."""
+"""Units of an offset in a degree: ten-thousandths of a minute, as fine as most trackers tell."""
 
 _DEGREES_MINUTES = re.compile(r"(\s*)(\d{1,16})(\.?)(\d{0,16})", re.ASCII)
 _DECIMAL_DEGREES = re.compile(r"([+-]?)(\d{1,16})(\.?)(\d{0,16})", re.ASCII)
@@ -61,6 +61,10 @@ class Masks:
         kept = word[: found.start(1)]
         return kept + self._other(found[1], _HEX_ALPHABETS, leading="123456789")
 
+    def scrambled(self, data: bytes) -> bytes:
+        """Return other bytes; a decimal half of a byte stays one."""
+        return bytes.fromhex(self._other(data.hex(), _HEX_ALPHABETS))
+
     def cell(self, number: str) -> str:
         """Return another decimal cell number of the same width and size class, 0 for 0."""
         value = int(number)
@@ -75,7 +79,7 @@ class Masks:
         return str(next(alias for alias in aliases if alias != value)).zfill(len(number))
 
     def minutes(self, number: str, letter: str, *, north: bool) -> tuple[str, str]:
-        """Move ``dddmm.mmmm`` and its hemisphere; `letter` may be empty: then the number is positive.
+        """Move ``dddmm.mmmm`` and its hemisphere; without a `letter` the number stays positive.
 
         The decimals stay as many, the width at least the same. What is no place on earth is nines.
         """
@@ -91,7 +95,11 @@ class Masks:
         if value > limit:
             return blanks + re.sub(r"\d", "9", number[len(blanks) :]), letter
         moved = self._moved(
-            -value if letter in ("S", "W") else value, 60 * one, limit, north=north, signed=bool(letter)
+            -value if letter in ("S", "W") else value,
+            60 * one,
+            limit,
+            north=north,
+            signed=bool(letter),
         )
         positive = letter if letter in ("", "N", "E") else _OTHER_SIDE[letter]
         degrees, rest = divmod(abs(moved), 60 * one)
@@ -122,7 +130,7 @@ class Masks:
         return ("-" if moved < 0 else "+" if sign == "+" else "") + text
 
     def _moved(self, value: int, degree: int, limit: int, *, north: bool, signed: bool) -> int:
-        """Move a value of `degree` units a degree and stay within `limit`, beyond it on the far side.
+        """Move a value of `degree` units a degree; past `limit` it goes on at the other end.
 
         The offset is rounded before it is added, so that all values of one precision move alike.
         """

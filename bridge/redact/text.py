@@ -7,7 +7,7 @@ from datetime import datetime
 
 from bridge.redact.masks import Masks
 
-_LONG_RUN = re.compile(r"\d{8,}", re.ASCII)
+_RUN = re.compile(r"\d+", re.ASCII)
 _TELLING_RUN = re.compile(r"\d{5,}", re.ASCII)
 _DIGIT = re.compile(r"\d", re.ASCII)
 
@@ -40,7 +40,7 @@ def mask_unknown(text: str, masks: Masks) -> str:
 
 
 def mask_free(text: str, masks: Masks) -> str:
-    """Mask what people and trackers write to one another: keep words, versions and short numbers."""
+    """Mask what people and trackers write: keep words, versions and short numbers."""
 
     def alias(word: str) -> str:
         return _masked_word(word, masks) if _TELLING_RUN.search(word) else word
@@ -48,9 +48,9 @@ def mask_free(text: str, masks: Masks) -> str:
     return _TELLING.sub(lambda found: _masked(found, masks, alias(found["word"] or "")), text)
 
 
-def mask_telemetry(text: str, masks: Masks) -> str:
-    """Mask what cannot be a measurement among measurements: eight digits and more in a row."""
-    return _LONG_RUN.sub(lambda found: masks.identity(found[0]), text)
+def mask_telemetry(text: str, masks: Masks, longest: int = 7) -> str:
+    """Mask what cannot be a measurement among measurements: more than `longest` digits in a row."""
+    return _RUN.sub(lambda run: masks.identity(run[0]) if len(run[0]) > longest else run[0], text)
 
 
 def _masked(found: re.Match[str], masks: Masks, word: str) -> str:

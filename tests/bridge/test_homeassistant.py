@@ -300,7 +300,7 @@ def test_a_guest_has_a_button_to_accept_and_one_to_block():
         "entity_category": "config",
         "icon": "mdi:check-circle",
         "command_topic": "tk103b/bridge/request/device/accept",
-        "payload_press": f'{{"id": "{GUEST}"}}',
+        "payload_press": f'{{"id": "{GUEST}", "waiting": true}}',
     }
     assert components["block_2"] == components["accept_2"] | {
         "unique_id": "tk103b_bridge_block_2",

@@ -7,19 +7,13 @@ import sqlite3
 import stat
 import subprocess
 import sys
-import tempfile
 import threading
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from bridge import database
-from bridge.database import Batch, Database
 from bridge.errors import StorageError
-from bridge.frames import RING_BYTES, RING_FRAMES
 from bridge.journal import RECENT_ENTRIES, Entry, FrameRecord, Journal
 
 NOON = datetime(2026, 3, 1, 12, 0, 0, 250_000, tzinfo=UTC)
@@ -233,39 +227,6 @@ async def test_loose_frames_are_let_go_when_too_many_wait(tmp_path):
     book.close()
 
 
-def newest_within_limits(sizes: list[int]) -> list[int]:
-    """The longest tail that a ring may hold: the law, written as slowly as it reads."""
-    tail = sizes[-RING_FRAMES:]
-    while sum(tail) > RING_BYTES:
-        tail = tail[1:]
-    return tail
-
-
-@settings(max_examples=20, deadline=None)
-@given(
-    batches=st.lists(
-        st.lists(st.one_of(st.integers(0, 400), st.integers(15_000, 70_000)), max_size=150),
-        min_size=1,
-        max_size=4,
-    ),
-    reopened=st.booleans(),
-)
-def test_the_ring_of_a_tracker_is_its_newest_frames_within_the_limits(batches, reopened):
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "journal.db"
-        book = Database.open(path)
-        for sizes in batches:
-            frames = [frame(bytes(size)) for size in sizes]
-            book.write(Batch(frames=[*frames, frame(b"other", tracker="other")]))
-            if reopened:
-                book.close()
-                book = Database.open(path)
-        wanted = newest_within_limits([size for sizes in batches for size in sizes])
-        assert [len(one.data) for one in book.frames_of(TRACKER)] == wanted
-        assert len(book.frames_of("other")) == len(batches)
-        book.close()
-
-
 async def test_a_purge_takes_what_was_before_it_and_nothing_else(book):
     other = "864000000000025"
     await commit(book, entry(1), frames=[frame(b"a")])
@@ -359,6 +320,16 @@ def test_close_writes_what_is_queued_even_without_a_thread(tmp_path):
     again.close()
 
 
+def test_without_a_loop_a_failing_callback_is_the_callers(tmp_path):
+    book = Journal.open(tmp_path)
+    book.append(entry(1), (), lambda seq: seq // 0)
+    with pytest.raises(ZeroDivisionError):
+        book.close()
+    again = Journal.open(tmp_path)
+    assert again.last_seq == 1
+    again.close()
+
+
 async def test_a_writer_that_dies_of_a_mistake_is_reported(tmp_path, monkeypatch):
     monkeypatch.setattr(threading, "excepthook", lambda _: None)
     book = Journal.open(tmp_path)
@@ -369,65 +340,6 @@ async def test_a_writer_that_dies_of_a_mistake_is_reported(tmp_path, monkeypatch
     assert await asyncio.wait_for(fault, 10) == "the journal's writer has stopped"
     with pytest.raises(StorageError, match="1 reports could not be kept"):
         book.close()
-
-
-def test_a_newer_schema_is_refused(tmp_path):
-    Journal.open(tmp_path).close()
-    with sqlite3.connect(tmp_path / "journal.db") as hand:
-        hand.execute("PRAGMA user_version = 7")
-    hand.close()
-    with pytest.raises(StorageError, match="newer version of this program \\(schema 7"):
-        Journal.open(tmp_path)
-
-
-async def test_an_older_schema_is_copied_then_migrated(book, tmp_path, monkeypatch):
-    await commit(book, entry(1), entry(2))
-    book.close()
-    step = "ALTER TABLE entry ADD COLUMN size INTEGER; UPDATE entry SET size = length(body)"
-    monkeypatch.setattr(database, "MIGRATIONS", (*database.MIGRATIONS, step))
-    with pytest.MonkeyPatch.context() as broken:
-        broken.setattr(database, "MIGRATIONS", (*database.MIGRATIONS[:1], f"{step}; NONSENSE"))
-        with pytest.raises(StorageError, match="NONSENSE"):
-            Journal.open(tmp_path)
-    Database.open(tmp_path / "journal.db").close()
-    with sqlite3.connect(tmp_path / "journal.db") as hand:
-        assert hand.execute("PRAGMA user_version").fetchone() == (2,)
-        assert hand.execute("SELECT seq, size FROM entry").fetchall() == [(1, 1), (2, 1)]
-    hand.close()
-    copy = tmp_path / "journal.db.v1"
-    assert stat.S_IMODE(copy.stat().st_mode) == 0o600
-    with sqlite3.connect(copy) as hand:
-        assert hand.execute("PRAGMA user_version").fetchone() == (1,)
-        assert hand.execute("SELECT seq, body FROM entry").fetchall() == [(1, b"1"), (2, b"2")]
-    hand.close()
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["journal.db", "journal.db.v1"]
-
-
-@pytest.mark.parametrize("content", [b"this is no database " * 400, b"SQLite format 3\0" * 64])
-def test_a_damaged_file_is_named(tmp_path, content):
-    path = tmp_path / "journal.db"
-    path.write_bytes(content)
-    with pytest.raises(StorageError, match=r"journal\.db is damaged"):
-        Journal.open(tmp_path)
-    assert path.read_bytes() == content
-
-
-def test_a_file_that_cannot_be_written_is_named(tmp_path):
-    (tmp_path / "journal.db").mkdir()
-    with pytest.raises(StorageError, match=r"cannot write .*journal\.db: Is a directory"):
-        Journal.open(tmp_path)
-    with pytest.raises(StorageError, match="No such file or directory"):
-        Journal.open(tmp_path / "nowhere")
-
-
-def test_a_file_locked_by_another_program_is_named(tmp_path, monkeypatch):
-    monkeypatch.setattr(database, "_BUSY_S", 0.01)
-    Journal.open(tmp_path).close()
-    other = sqlite3.connect(tmp_path / "journal.db", isolation_level=None)
-    other.execute("BEGIN IMMEDIATE")
-    with pytest.raises(StorageError, match=r"cannot use .*journal\.db: database is locked"):
-        Journal.open(tmp_path)
-    other.close()
 
 
 WRITER = """

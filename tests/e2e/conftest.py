@@ -9,7 +9,8 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -123,23 +124,32 @@ def _value(payload: bytes) -> Any:
         return payload.decode()
 
 
-@pytest.fixture
-async def heard(mosquitto: Mosquitto) -> AsyncIterator[Listener]:
-    """A client that hears everything on the broker."""
-    async with aiomqtt.Client("127.0.0.1", mosquitto.port) as client:
+@asynccontextmanager
+async def listening(port: int) -> AsyncIterator[Listener]:
+    """Hear everything on a broker."""
+    async with aiomqtt.Client("127.0.0.1", port) as client:
         listener = Listener(client)
         await client.subscribe("#", qos=1)
 
         async def hear() -> None:
-            async for message in client.messages:
-                payload = message.payload
-                assert isinstance(payload, bytes)
-                listener.messages.append((message.topic.value, payload, message.retain))
+            with suppress(aiomqtt.MqttError):
+                async for message in client.messages:
+                    payload = message.payload
+                    assert isinstance(payload, bytes)
+                    listener.messages.append((message.topic.value, payload, message.retain))
 
         task = asyncio.create_task(hear())
         yield listener
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
+
+
+@pytest.fixture
+async def heard(mosquitto: Mosquitto) -> AsyncIterator[Listener]:
+    """Hear everything on this test's broker."""
+    with suppress(aiomqtt.MqttError):  # a test may have stopped it
+        async with listening(mosquitto.port) as listener:
+            yield listener
 
 
 @pytest.fixture
@@ -180,3 +190,20 @@ class Tracker:
     async def leave(self) -> None:
         self._writer.close()
         await asyncio.gather(self._writer.wait_closed(), return_exceptions=True)
+
+
+Dial = Callable[[], Awaitable[Tracker]]
+
+
+@pytest.fixture
+async def dial(bridge: BridgeProcess) -> AsyncIterator[Dial]:
+    """Dial the bridge as a tracker does; every connection is closed in the end."""
+    trackers: list[Tracker] = []
+
+    async def dial_one() -> Tracker:
+        trackers.append(await Tracker.dial(bridge.port))
+        return trackers[-1]
+
+    yield dial_one
+    for tracker in trackers:
+        await tracker.leave()

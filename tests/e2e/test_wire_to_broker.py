@@ -11,7 +11,7 @@ from typing import NamedTuple
 import pytest
 
 from tests.conftest import PATIENCE_S
-from tests.e2e.conftest import BASE, BridgeProcess, Listener, Tracker
+from tests.e2e.conftest import BASE, BridgeProcess, Dial, Listener
 
 
 class Talk(NamedTuple):
@@ -78,14 +78,14 @@ class Datagrams:
 @pytest.mark.parametrize("protocol", TALKS)
 @pytest.mark.parametrize("transport", ["tcp", "udp"])
 async def test_a_tracker_reports(
-    protocol: str, transport: str, bridge: BridgeProcess, heard: Listener
+    protocol: str, transport: str, bridge: BridgeProcess, heard: Listener, dial: Dial
 ) -> None:
     talk = TALKS[protocol]
     accepted = bridge.command("accept", talk.device_id, "--name", "Golf")
     assert accepted.stdout == f"Accepted {talk.device_id} as Golf (key golf).\n", accepted
     bridge.start()
     await bridge.listening()
-    tracker = await Tracker.dial(bridge.port) if transport == "tcp" else Datagrams(bridge.port)
+    tracker = await dial() if transport == "tcp" else Datagrams(bridge.port)
 
     await tracker.say(talk.login)
     await tracker.hear(talk.welcome)
