@@ -421,7 +421,7 @@ class Intake:
         if live is not None:
             live.deaf = True
         if purge:
-            self.journal.purge(key, vehicle.trackers)
+            self.journal.purge(key, vehicle.ids)
             self.registry.forget(key)
         self._hang_up(set(vehicle.trackers), "its vehicle was removed")
         self._happened("vehicle_removed", key, None)

@@ -137,38 +137,34 @@ class Connection:
                     lost, self._buffer = self._buffer, b""
                     yield Rejected(lost, None, UNRECOGNISED)
                 return
-        buffer, start, context = self._buffer, 0, self._context
-        cut, decode, name = protocol.cut, protocol.decode, protocol.name
-        end, limit = len(buffer), self.frame_bytes
+        context, cut, decode, name = self._context, protocol.cut, protocol.decode, protocol.name
+        buffer, limit = self._buffer, self.frame_bytes
+        start, end = 0, len(buffer)
         try:
             while start < end:
                 piece = cut(buffer, start, final)
                 consumed, frame = piece.consumed, piece.frame
-                # A frame that outgrows the limit is refused at the limit, whether its end has come
-                # yet or not: so the answer does not depend on how the bytes were chopped.
-                if (frame is not None and consumed > limit) or (
-                    not consumed and end - start >= limit
-                ):
+                if frame is not None and consumed <= limit:
+                    start += consumed
+                elif consumed and frame is None:
+                    start += consumed
+                    self.noise_bytes += consumed
+                    continue
+                elif consumed or end - start >= limit:
+                    # A frame that outgrows the limit is refused at the limit, whether its end has
+                    # come yet or not: so the answer does not depend on how the bytes were chopped.
                     frame = buffer[start : start + limit]
                     start += limit
                     yield Rejected(frame, name, TOO_LONG)
                     continue
-                if not consumed:
-                    if not final:
-                        break
+                elif final:
                     frame = buffer[start:]
                     start = end
-                    if not frame.strip(_BLANKS):
-                        self.noise_bytes += len(frame)
-                        break
                     if not (self.datagrams and protocol.bare_datagram):
                         yield Rejected(frame, name, TRUNCATED)
-                        break
+                        continue
                 else:
-                    start += consumed
-                if frame is None:
-                    self.noise_bytes += consumed
-                    continue
+                    break
                 try:
                     said = decode(frame, context)
                 except ValueError as error:
@@ -176,7 +172,8 @@ class Connection:
                 else:
                     yield Received(frame, name, said.messages, said.reply, said.receipt)
         finally:
-            self._buffer = buffer[start:] if start else buffer
+            # What came in while the caller held an event stands behind the bytes looked at.
+            self._buffer = self._buffer[start:]
 
     def _detect(self, final: bool) -> WireProtocol | None:  # noqa: FBT001
         """Claim the buffer for one protocol, or leave it undecided, or give it up as lost.

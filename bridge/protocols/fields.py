@@ -17,10 +17,10 @@ from bridge.errors import DecodeError
 
 KMH_PER_KNOT = 1.852
 
-SAME_DAY = range(-599, 720)
+_SAME_DAY = range(-599, 720)
 """Offsets, in minutes, under which a local clock and a UTC clock can only stand on one date."""
 
-DAY_MINUTES = {f"{hour:02}{minute:02}": 60 * hour + minute for hour in range(24) for minute in range(60)}
+_MINUTES = {f"{hour:02}{minute:02}": 60 * hour + minute for hour in range(24) for minute in range(60)}
 """The minutes of the day by their four digits, for every clock there is."""
 
 _MINUTES_A_DAY = 1440
@@ -114,7 +114,7 @@ def gsm_percent(rssi: float) -> int | None:
 def utc(year: str, month: str, day: str, clock: str) -> datetime | None:
     """Return the UTC time of two-digit date parts and ``HHMMSS``, None where there is no such time."""
     stamp = f"{year}{month}{day}{clock[:6]}"
-    if len(stamp) != 12 or not stamp.isdecimal() or clock[:4] not in DAY_MINUTES:
+    if len(stamp) != 12 or not stamp.isdecimal() or clock[:4] not in _MINUTES:
         return None
     try:
         return datetime.fromisoformat(f"20{stamp[:6]}T{stamp[6:]}Z")
@@ -122,12 +122,42 @@ def utc(year: str, month: str, day: str, clock: str) -> datetime | None:
         return None
 
 
-def local_time(digits: str, offset_minutes: int) -> datetime | None:
-    """Return the UTC time of a local ``yymmddHHMM`` or ``yymmddHHMMSS``, None for anything else."""
+def local_time(text: str, offset_minutes: int, *, seconds: bool = False) -> datetime | None:
+    """Return the UTC time of a local ``yymmddHHMM[SS]`` or ``yy/mm/dd HH:MM``, None for others.
+
+    The seconds are taken as zero unless asked for.
+    """
+    digits = _digits(text)
     if len(digits) not in (10, 12):
         return None
-    moment = utc(digits[0:2], digits[2:4], digits[4:6], f"{digits[6:]:0<6}")
+    clock = digits[6:] if seconds and len(digits) == 12 else f"{digits[6:10]}00"
+    moment = utc(digits[0:2], digits[2:4], digits[4:6], clock)
     return moment - timedelta(minutes=offset_minutes) if moment else None
+
+
+def dated(
+    local: str, clock: str, received_at: datetime, known_offset_minutes: int | None
+) -> tuple[datetime | None, int | None]:
+    """Return the UTC time of a local ``yymmddHHMM...`` and a UTC clock ``HHMMSS...``, and their offset.
+
+    The offset is in minutes, local minus UTC. A clock that is none leaves the local time alone,
+    which is taken as UTC while its offset is unknown.
+    """
+    clock = clock[:6]
+    if len(clock) < 6 or not clock.isdecimal():
+        return local_time(local, known_offset_minutes or 0), None
+    try:
+        offset = _MINUTES[local[6:10]] - _MINUTES[clock[:4]]
+        moment = datetime.fromisoformat(f"20{local[:6]}T{clock}Z")
+    except (KeyError, ValueError):
+        digits = _digits(local)
+        if digits == local:
+            return None, None
+        return dated(digits, clock, received_at, known_offset_minutes)
+    if offset in _SAME_DAY:
+        return moment, offset
+    shift = day_shift(offset, moment, received_at, known_offset_minutes)
+    return moment + timedelta(days=shift), offset - shift * _MINUTES_A_DAY
 
 
 def day_shift(
@@ -144,9 +174,13 @@ def day_shift(
         return max(-1, min(1, round((offset_minutes - known_offset_minutes) / _MINUTES_A_DAY)))
     usual = (offset_minutes > 720) - (offset_minutes <= -720)
     offset_minutes -= usual * _MINUTES_A_DAY
-    if offset_minutes in SAME_DAY:
+    if offset_minutes in _SAME_DAY:
         return usual
     other = usual + 1 if offset_minutes == 720 else usual - 1
     late_s = (received_at - moment).total_seconds()
     nearest = min(usual, other, key=lambda shift: abs(late_s - shift * _SECONDS_A_DAY))
     return nearest if abs(late_s - nearest * _SECONDS_A_DAY) <= _SECONDS_A_DAY else usual
+
+
+def _digits(local: str) -> str:
+    return local.replace("/", "").replace(":", "").replace(" ", "")

@@ -15,22 +15,25 @@ WINDOW = 8192
 """Further than any legal frame reaches; `Connection` refuses frames well below it."""
 
 
-def delimited(first: bytes, *others: bytes) -> CutFunction:
+def delimited(first: bytes, *others: bytes, blank: bytes = b"\r\n ") -> CutFunction:
     """Return a cutter for frames that end at the earliest of some single bytes, delimiter included.
 
-    A frame of blanks alone, as the CR LF behind a ``;``, is noise.
+    `first` is the usual one. What stands before a frame of `blank` bytes and of delimiters, as the
+    CR LF behind a ``;``, is noise: no frame is empty.
     """
+    skipped = blank + first + b"".join(others)
 
     def cut(data: bytes, start: int, final: bool) -> Cut:  # noqa: ARG001, FBT001
+        if data[start] in skipped:
+            noise = data[start : start + WINDOW]
+            return Cut(len(noise) - len(noise.lstrip(skipped)))
         end = data.find(first, start, start + WINDOW)
         frame = data[start : end + 1] if end >= 0 else data[start : start + WINDOW]
         for other in others:
-            if other in frame:
-                frame = frame[: frame.find(other) + 1]
-                end = 0
-        if end < 0:
-            return MORE
-        return Cut(len(frame), None if frame.isspace() else frame)
+            found = frame.find(other)
+            if found >= 0:
+                end, frame = found, frame[: found + 1]
+        return Cut(len(frame), frame) if end >= 0 else MORE
 
     return cut
 

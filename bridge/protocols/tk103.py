@@ -167,13 +167,13 @@ def _interval(text: str, context: Context) -> Report | None:
 
     Nearly every frame of a driving car is of this kind; what is odd takes the long way.
     """
-    device_id, date = text[1:13], text[17:23]
+    device_id, date, clock = text[1:13], text[17:23], text[50:56]
     try:
         if not (text[70] == "L" and text[-1] == ")" and text.isascii()):
             return None
-        if not (device_id.isalnum() and date.isdecimal()):
+        if not (device_id.isalnum() and date.isdecimal() and clock.isdecimal()):
             return None
-        time = datetime.fromisoformat(f"20{date}T{text[50:56]}Z")
+        time = datetime.fromisoformat(f"20{date}T{clock}Z")
         speed, course = float(text[45:50]), float(text[56:62])
         if not (0.0 <= speed <= 1000.0 and 0.0 <= course <= 360.0):
             return None

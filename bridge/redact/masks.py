@@ -68,13 +68,12 @@ class Masks:
     def cell(self, number: str) -> str:
         """Return another decimal cell number of the same width and size class, 0 for 0."""
         value = int(number)
-        limit = next((limit for limit in _CELL_SIZES if value <= limit), None)
-        if not value:
-            return number
-        if limit is None:
-            return self.alias(number)
-        lowest = 10 ** (len(str(value)) - 1)
-        choices = min(10 * lowest - 1, limit) - lowest + 1
+        sizes = [(least, most) for least, most in _CELL_SIZES if least <= value <= most]
+        if not sizes:
+            return self.alias(number) if value else number
+        ((least, most),) = sizes
+        lowest = max(least, 10 ** (len(str(value)) - 1))
+        choices = min(most, 10 ** len(str(value)) - 1) - lowest + 1
         aliases = (lowest + noise % choices for noise in self._noise(f"cell {value}"))
         return str(next(alias for alias in aliases if alias != value)).zfill(len(number))
 
@@ -165,4 +164,4 @@ class Masks:
 
 _ALPHABETS = (digits, ascii_lowercase, ascii_uppercase)
 _HEX_ALPHABETS = (digits, "abcdef", "ABCDEF")
-_CELL_SIZES = (0xFFFF, 0xFFFFFFF)
+_CELL_SIZES = ((1, 0xFFFF), (0x10000, 0xFFFFFFF))

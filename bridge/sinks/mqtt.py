@@ -84,7 +84,7 @@ class MqttSink:
         self._rows: deque[_Publication] = deque()
         self._dirty: dict[str, None] = {}
         self._told_position: dict[str, int] = {}
-        self._told_alarm: dict[str, datetime] = {}
+        self._last_alarm: dict[str, tuple[datetime, bytes]] = {}
         self._told: dict[str, bytes] = {}
         self._announce_at: float | None = None
         self._serving = False
@@ -125,6 +125,8 @@ class MqttSink:
         self._announce()
         for key in self.intake.vehicles:
             self._dirty[key] = None
+            if key in self._last_alarm:
+                self._tell(self.topics.vehicle(key, "last_alarm"), self._last_alarm[key][1])
         self._wake.set()
 
     def info_changed(self) -> None:
@@ -141,6 +143,7 @@ class MqttSink:
         """Take a removed vehicle's discovery away, and with `clear` its retained topics."""
         self._dirty.pop(vehicle.key, None)
         self._told_position.pop(vehicle.key, None)
+        self._last_alarm.pop(vehicle.key, None)
         for topic in self.announcements.topics_of(vehicle.key, everything=clear):
             self._told.pop(topic, None)
             self._send(topic, b"", retain=True)
@@ -293,7 +296,6 @@ class MqttSink:
         await client.publish(self.topics.bridge_state, ONLINE, qos=1, retain=True)
         self.connected = True
         self.republish()
-        self._tell(self.topics.bridge_health, payloads.encode(self.health()))
         self._tell_vehicles()
         self._send(
             self.topics.request("whoami"), payloads.encode(self.identity()), retain=False
@@ -371,8 +373,8 @@ class MqttSink:
             if not late_alarm or ring.alarm is Alarm.SOS:
                 self._queue(key, "alarm", encoded, seq)
             rang_at = record.report.device_time or record.report.received_at
-            if not late_alarm or rang_at >= self._told_alarm.get(key, rang_at):
-                self._told_alarm[key] = rang_at
+            if not late_alarm or rang_at >= self._last_alarm.get(key, (rang_at,))[0]:
+                self._last_alarm[key] = (rang_at, encoded)
                 self._queue(key, "last_alarm", encoded, seq, retain=True)
 
     def _queue(
@@ -426,6 +428,7 @@ class MqttSink:
         self.info_changed()
         self._tell(self.topics.bridge_discovery, payloads.encode(self.announcements.discovery()))
         self._tell(self.topics.bridge_devices, payloads.encode(self.announcements.devices()))
+        self._tell(self.topics.bridge_health, payloads.encode(self.health()))
         for topic, payload in self.announcements.entities():
             self._tell(topic, payload)
 
@@ -439,8 +442,7 @@ class MqttSink:
             self._dirty.update(dict.fromkeys(self.intake.vehicles))
             self._wake.set()
             if not ticks % TICKS_A_HEALTH:
-                self._tell(self.topics.bridge_health, payloads.encode(self.health()))
-                self._announce()  # a guest may be gone from its slot
+                self._announce()  # health, and a guest that may be gone from its slot
 
     # --- what comes in ------------------------------------------------------------------------------
 

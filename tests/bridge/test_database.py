@@ -147,6 +147,8 @@ def test_a_refused_batch_leaves_no_trace(tmp_path):
     book.write(Batch(entries=[entry(b"2")], frames=[frame(b"d")]))
     assert [row[3] for row in book.entries(0, 9)] == [b"1", b"2"]
     assert [one.data for one in book.frames_of(TRACKER)] == [b"a", b"d"]
+    book.write(Batch(frames=[frame(b"e")] * (RING_FRAMES - 2)))
+    assert len(book.frames_of(TRACKER)) == RING_FRAMES
     book.close()
 
 

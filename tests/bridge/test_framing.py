@@ -18,7 +18,7 @@ def pieces(data: bytes) -> list[Cut]:
     """Cut until the data is used up or more is needed."""
     found, start = [], 0
     while start < len(data):
-        piece = CUT(data, start, False)
+        piece = CUT(data, start, final=False)
         found.append(piece)
         if not piece.consumed:
             break

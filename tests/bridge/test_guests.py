@@ -182,9 +182,9 @@ def test_what_follows_at_once_is_no_second_contact():
 def test_when_all_came_back_a_newcomer_waits_until_one_is_gone():
     room = Guests(limit=2)
     often, seldom = fill(room, 2)
-    for seconds in (60, 120, 180):
+    for seconds in (60, 120, 170):
         saw(room, often, seconds)
-    saw(room, seldom, 170)
+    saw(room, seldom, 180)
     assert saw(room, seconds=769.9) is None
     assert list(room) == [often, seldom]
     assert saw(room, seconds=790) is GuestChange.NEW

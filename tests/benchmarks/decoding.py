@@ -1,0 +1,81 @@
+"""Decoding against the least that any program must do with a position frame.
+
+Ours: the bytes go through `Connection` as a live peer's do, one `receive_data` and one `events` a
+frame, and come out as a `Report`. The yardstick: the same frame, already a `str`, split once, and
+two of its pieces made floats. Both repeat one frame; detection has happened before the clock starts.
+
+A round times one after the other, each for a few hundredths of a second, and the best of many
+rounds counts for both: whatever else the machine does then slows neither more than the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from time import perf_counter
+from typing import NamedTuple
+
+from bridge.model import Report
+from bridge.protocols.connection import Connection, Received
+from bridge.protocols.registry import PROTOCOLS
+from tests.benchmarks.frames import Talk
+
+ROUNDS = 40
+FRAMES = 2_000
+"""Of each side and round."""
+
+
+class Decoding(NamedTuple):
+    """Frames a second, the best of all rounds."""
+
+    ours: float
+    yardstick: float
+
+    @property
+    def ratio(self) -> float:
+        return self.ours / self.yardstick
+
+
+def measure(talk: Talk, rounds: int = ROUNDS) -> Decoding:
+    """Return what was reached for one protocol."""
+    now = datetime.now(UTC)
+    frame = talk.position(talk.device_id(1), now, 1234)
+    text = frame.decode()
+    connection = Connection(PROTOCOLS)
+
+    def ours() -> None:
+        for _ in range(FRAMES):
+            connection.receive_data(frame)
+            for _event in connection.events(now):
+                pass
+
+    def yardstick() -> None:
+        for _ in range(FRAMES):
+            talk.yardstick(text)
+
+    _prove(connection, frame, now)
+    best = [min(pair) for pair in zip(*_rounds(ours, yardstick, rounds), strict=True)]
+    return Decoding(ours=FRAMES / best[0], yardstick=FRAMES / best[1])
+
+
+def _prove(connection: Connection, frame: bytes, now: datetime) -> None:
+    """Claim the protocol, and see to it that what is measured is the decoding of a position."""
+    connection.receive_data(frame)
+    (event,) = connection.events(now)
+    assert isinstance(event, Received), event
+    (report,) = event.messages
+    assert isinstance(report, Report), report
+    assert report.fix is not None
+    assert report.fix.valid
+
+
+def _rounds(
+    ours: Callable[[], None], yardstick: Callable[[], None], rounds: int
+) -> list[tuple[float, float]]:
+    return [(_seconds(ours), _seconds(yardstick)) for _ in range(rounds)]
+
+
+def _seconds(work: Callable[[], None]) -> float:
+    begin = perf_counter()
+    work()
+    return perf_counter() - begin

@@ -1,0 +1,72 @@
+"""The load: many trackers on real sockets, each waiting now and then for its bridge like a real one.
+
+A position of these protocols is never answered, but a keep-alive is, and only when everything
+before it is on disk. So a tracker that waits for that answer after every few positions runs ahead
+of the journal by no more than those, and the reports of all arrive interleaved, as on any day.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import datetime, timedelta
+
+from tests.benchmarks.frames import TALKS, Talk
+
+TRACKERS = 20
+POSITIONS_A_KEEP_ALIVE = 25
+
+
+class Tracker:
+    """One tracker at the wheel."""
+
+    def __init__(self, talk: Talk, number: int) -> None:
+        self._talk = talk
+        self._id = talk.device_id(number)
+
+    async def dial(self, port: int) -> None:
+        """Connect and log in."""
+        self._reader, self._writer = await asyncio.open_connection("127.0.0.1", port)
+        await self._ask(self._talk.login(self._id), self._talk.welcome(self._id))
+
+    async def drive(self, start: datetime, first: int, count: int) -> None:
+        """Report `count` positions, a second apart on its own clock, from the `first` step on."""
+        talk, write = self._talk, self._writer.write
+        for step in range(first, first + count):
+            write(talk.position(self._id, start + timedelta(seconds=step), step))
+            if step % POSITIONS_A_KEEP_ALIVE == POSITIONS_A_KEEP_ALIVE - 1:
+                await self._ask(talk.keep_alive(self._id), talk.still_here(self._id))
+            else:
+                await asyncio.sleep(0)  # the next one is another tracker's
+
+    async def leave(self) -> None:
+        self._writer.close()
+        await self._writer.wait_closed()
+
+    async def _ask(self, question: bytes, answer: bytes) -> None:
+        self._writer.write(question)
+        assert await self._reader.readexactly(len(answer)) == answer
+
+
+class Fleet:
+    """Trackers of every protocol, half and half, that drive at the same time."""
+
+    def __init__(self, start: datetime) -> None:
+        self._start = start
+        self._driven = 0
+        self._trackers = [Tracker(TALKS[n % len(TALKS)], n) for n in range(TRACKERS)]
+
+    async def dial(self, port: int) -> None:
+        for tracker in self._trackers:
+            await tracker.dial(port)
+
+    async def drive(self, count: int) -> int:
+        """Let each report `count` positions more; return how many reports that makes."""
+        await asyncio.gather(
+            *(tracker.drive(self._start, self._driven, count) for tracker in self._trackers)
+        )
+        self._driven += count
+        return count * len(self._trackers)
+
+    async def leave(self) -> None:
+        for tracker in self._trackers:
+            await tracker.leave()

@@ -1,0 +1,488 @@
+"""A capture: the same frames from somebody else, somewhere else, at the same time."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bridge.model import CommandResult, Fix, Message, Report
+from bridge.protocols.connection import Connection, Event, Received
+from bridge.protocols.registry import PROTOCOLS
+from bridge.redact import Redactor, capture_lines
+from bridge.redact.masks import Masks
+
+AT = datetime(2026, 5, 1, 10, 16, tzinfo=UTC)
+LONG = "864000000000115"
+SHORT = "087000000012"
+SECRET = b"a secret of the tests, 32 bytes."
+OURS = sorted((Path(__file__).parents[1] / "corpus").glob("*/*.jsonl"))
+SHARED = [
+    path
+    for path in sorted((Path(__file__).parents[2] / "../shared/corpus").glob("*.jsonl"))
+    if path.name != "commands.jsonl"  # what servers send
+]
+
+ABOUT_PEOPLE = frozenset(
+    {"tag", "driver_id", "name", "sensor_id", "vin", "wifi", "cells", "payload"}
+)
+"""What of a report's `extra` may change, besides id, place, cell and free text."""
+
+
+@dataclass
+class Kept:
+    """What the journal keeps of a frame."""
+
+    data: bytes
+    tracker_id: str = "864000000000115"
+    received_at: datetime = AT
+    direction: str = "in"
+    protocol: str = "gps103"
+    transport: str = "tcp"
+
+
+def decoded(frame: bytes) -> list[Event]:
+    connection = Connection(PROTOCOLS, datagrams=True)
+    connection.receive_data(frame)
+    return list(connection.events(AT))
+
+
+def said(frame: bytes) -> Report:
+    """What a frame reports; it must be understood."""
+    (event,) = decoded(frame)
+    assert isinstance(event, Received), event
+    report = event.messages[-1]
+    assert isinstance(report, Report)
+    return report
+
+
+def impersonal(message: Message) -> object:
+    """A message without what a redaction may change."""
+    if isinstance(message, CommandResult):
+        return msgspec.structs.replace(message, device_id="", text="")
+    if not isinstance(message, Report):
+        return msgspec.structs.replace(message, device_id="")
+    fix = message.fix and msgspec.structs.replace(message.fix, latitude=0.0, longitude=0.0)
+    cell = message.cell and msgspec.structs.replace(message.cell, lac=0, cid=0)
+    extra = {name: value for name, value in message.extra.items() if name not in ABOUT_PEOPLE}
+    told = message.extra.keys() - extra.keys()
+    plain = msgspec.structs.replace(message, device_id="", fix=fix, cell=cell, extra=extra)
+    return plain, told
+
+
+def reply(event: Received) -> bytes:
+    """The reply with the id of the first message blanked."""
+    answer = event.reply + event.receipt
+    return answer.replace(event.messages[0].device_id.encode(), b"ID") if event.messages else answer
+
+
+def assert_same_but_for_whom(frame: bytes, masked: bytes) -> None:
+    before, after = decoded(frame), decoded(masked)
+    assert [type(event) for event in after] == [type(event) for event in before], masked
+    for old, new in zip(before, after, strict=True):
+        if isinstance(old, Received) and isinstance(new, Received):
+            assert [impersonal(each) for each in new.messages] == [
+                impersonal(each) for each in old.messages
+            ], masked
+            assert reply(new) == reply(old)
+            for one, other in zip(old.messages, new.messages, strict=True):
+                assert other.device_id != one.device_id
+                if len(one.device_id) > 5:
+                    assert one.device_id.encode() not in masked
+                if isinstance(one, Report) and isinstance(other, Report):
+                    assert_elsewhere(one.fix, other.fix)
+
+
+def assert_elsewhere(fix: Fix | None, moved: Fix | None) -> None:
+    if fix is not None and moved is not None:
+        assert -90 <= moved.latitude <= 90
+        assert -180 <= moved.longitude <= 180
+        assert (moved.latitude == fix.latitude) == (fix.latitude == 0)
+        assert (moved.longitude == fix.longitude) == (fix.longitude == 0)
+
+
+# --- corpora ------------------------------------------------------------------------------------
+
+
+def frames_of(path: Path) -> list[tuple[bytes, str | None]]:
+    """The frames of a corpus file, ours or the shared one, with who claims them."""
+    frames: list[tuple[bytes, str | None]] = []
+    for line in path.read_text("utf-8").splitlines():
+        case = json.loads(line)
+        in_hex = (case.get("encoding") or case.get("kind")) == "hex"
+        chunks = case.get("chunks") or [case["frame"]]
+        connection = Connection(PROTOCOLS, datagrams=case.get("transport", "udp") == "udp")
+        for chunk in chunks:
+            connection.receive_data(bytes.fromhex(chunk) if in_hex else chunk.encode("latin-1"))
+        connection.receive_eof()
+        frames += [(event.frame, event.protocol) for event in connection.events(AT)]
+    return frames
+
+
+def law_over(path: Path) -> None:
+    redactor = Redactor(SECRET)
+    frames = frames_of(path)
+    assert frames
+    for frame, protocol in frames:
+        masked = redactor.redact(frame, protocol)
+        if protocol is not None:
+            assert_same_but_for_whom(frame, masked)
+        for number in re.findall(rb"(?:^|imei:|\()(\d{11,15})(?=[^\d.]|$)", frame):
+            assert not number.strip(b"0") or number not in masked
+
+
+@pytest.mark.parametrize("path", OURS, ids=lambda path: f"{path.parent.name}-{path.stem}")
+def test_every_frame_of_our_corpus_is_told_by_somebody_else(path: Path) -> None:
+    law_over(path)
+
+
+@pytest.mark.skipif(not SHARED, reason="the shared corpus is not here")
+@pytest.mark.parametrize("name", ["gps103", "gps103.synthetic", "tk103", "tk103.synthetic"])
+def test_every_frame_of_the_shared_corpus_is_told_by_somebody_else(name: str) -> None:
+    (path,) = [path for path in SHARED if path.name == f"{name}.jsonl"]
+    law_over(path)
+
+
+@pytest.mark.skipif(not SHARED, reason="the shared corpus is not here")
+@pytest.mark.parametrize("path", SHARED, ids=lambda path: path.stem)
+def test_frames_nobody_reads_lose_their_long_numbers(path: Path) -> None:
+    redactor = Redactor(SECRET)
+    for frame, protocol in frames_of(path):
+        masked = redactor.redact(frame, protocol)
+        assert len(masked) >= len(frame)
+        if protocol is None and frame.isascii():
+            ids = re.findall(rb"(?:imei:|\*HQ,)(\d{10,15})", frame)
+            places = re.findall(rb"(\d{2,5}\.\d{3,6}),[NSEW]", frame)
+            assert not [real for real in ids + places if real.strip(b"0.") and real in masked]
+
+
+# --- frames from the grammar ----------------------------------------------------------------------
+
+ids = st.text("0123456789", min_size=15, max_size=15).filter(lambda text: text.strip("0"))
+phones = st.text("0123456789", min_size=8, max_size=15).map(lambda digits: f"+{digits}")
+degrees = st.integers(1, 89)
+minutes = st.decimals(0, 59, places=4, allow_nan=False).map(lambda value: f"{value:07.4f}")
+speeds = st.decimals(0, 180, places=2, allow_nan=False).map(str)
+latitudes = st.builds(lambda whole, rest: f"{whole:02d}{rest}", degrees, minutes)
+longitudes = st.builds(lambda whole, rest: f"{whole:03d}{rest}", st.integers(1, 179), minutes)
+sides = st.tuples(st.sampled_from("NS"), st.sampled_from("EW"))
+
+
+@given(
+    device_id=ids,
+    keyword=st.sampled_from(["tracker", "help me", "rfid", "T:+21.5", "oil 51.67", "speed", ""]),
+    tag=phones,
+    latitude=latitudes,
+    longitude=longitudes,
+    side=sides,
+    speed=speeds,
+    tail=st.sampled_from(
+        ["", ",87.31", ",87.31,512.3,1,0,45.10%,,21", ",,,0,1,51.6,41.7", ",,,1,0,,51442"]
+    ),
+)
+def test_a_gps103_position(
+    *, device_id, keyword, tag, latitude, longitude, side, speed, tail
+) -> None:
+    place = f"{latitude},{side[0]},{longitude},{side[1]}"
+    frame = (
+        f"imei:{device_id},{keyword},260501121530,{tag},F,101530.000,A,{place},{speed}{tail};"
+    ).encode()
+    masked = Redactor(SECRET).redact(frame, "gps103")
+    assert_same_but_for_whom(frame, masked)
+    assert len(masked) == len(frame)
+    for secret in (device_id, tag, latitude, longitude):
+        assert secret.encode() not in masked
+
+
+@given(
+    device_id=ids,
+    command=st.sampled_from(["BR00", "BR02", "BO012", "BP05", "BQ81,ALARM,1,164,", "BS20"]),
+    latitude=latitudes,
+    longitude=longitudes,
+    side=sides,
+    status=st.text("0123456789ABCDEF", min_size=6, max_size=6).map(lambda text: f"01{text}"),
+    tail=st.sampled_from(["", "+017.7", "T113", "P23BS27F", ",170228,194530"]),
+)
+def test_a_tk103_position(*, device_id, command, latitude, longitude, side, status, tail) -> None:
+    short = f"0{device_id[-11:]}"
+    second = f"000{short}" if command == "BP05" else ""
+    place = f"{latitude}{side[0]}{longitude}{side[1]}"
+    frame = (
+        f"({short}{command}{second}260501A{place}046.0101530087.31{status}L0000A1B2{tail})"
+    ).encode()
+    masked = Redactor(SECRET).redact(frame, "tk103")
+    assert_same_but_for_whom(frame, masked)
+    assert len(masked) == len(frame)
+    for secret in (short, latitude, longitude):
+        assert secret.encode() not in masked
+
+    place = f"{latitude}{side[0]},{longitude}{side[1]}"
+    comma = (
+        f"({device_id},ZC25,010526,A,{place},46.02,101530,087.31,-3.10,9,{status},L0000A1B2)"
+    ).encode()
+    masked = Redactor(SECRET).redact(comma, "tk103")
+    assert_same_but_for_whom(comma, masked)
+    for secret in (device_id, latitude, longitude):
+        assert secret.encode() not in masked
+
+
+@given(frame=st.sampled_from([frame for path in OURS for frame in frames_of(path)]), data=st.data())
+def test_broken_frames_keep_no_id_either(frame: tuple[bytes, str | None], data) -> None:
+    whole, protocol = frame
+    cut = data.draw(st.integers(1, len(whole)))
+    at = data.draw(st.integers(0, cut - 1))
+    flipped = bytes([whole[at] ^ 1 << data.draw(st.integers(0, 7))])
+    broken = whole[:at] + flipped + whole[at + 1 : cut]
+    masked = Redactor(SECRET).redact(broken, protocol)
+    numbers = re.findall(rb"\d{9,}", broken[: broken.find(b",") + 1 or 13])
+    assert not [number for number in numbers if number.strip(b"0") and number in masked]
+
+
+def answer(text: str) -> str:
+    return f"({LONG},ZC03,010526,101530,${text}$)"
+
+
+def alternative(name: str, sensor: str, *columns: str) -> str:
+    return f"imei:{LONG},{name},---,{sensor},----,101530,010526,26,1,{','.join(columns)}"
+
+
+@pytest.mark.parametrize(
+    ("frame", "secrets"),
+    [
+        (answer("SOS: +491700000123, PIN 123456"), "491700000123 123456"),
+        (answer("http://maps.example.com/?q=48.120667,11.525000"), "48.120667 11.525 maps.example"),
+        (answer("IP 198.51.100.7:8888 home.somebody.example"), "198.51.100.7 somebody"),
+        (answer("Lat 4807.2400N Lon 01131.5000E"), "4807.24 01131.5"),
+        (answer("cells {262,2,46601,22136} (087000000012BR00"), "087000000012"),
+        (f"({SHORT}BV00WTK103B0TEST00017)", "WTK103B0TEST00017"),
+        (f"({LONG},DW51,262,2,46601,22136,1,02:00:5e:10:00:01*-59*11,010526,101530)",
+         "46601 22136 5e:10:00"),
+        (f"({SHORT}BZ00,262,002,a234,5678,43,01000000)", "a234 5678"),
+        (f"({SHORT}BP05000{SHORT},{{262,2,46601,22136}}\n,01000000)", "46601 22136 87000000012"),
+        (f"({SHORT}BP05000{SHORT},{{262,2,46601,221", "46601 87000000012"),
+        (f"imei:{LONG},rfid,260501121530,0012345,L,;", "0012345"),
+        (f"imei:{LONG},tracker,260501121530,,L,,,1a2b,,3c4d5;", "1a2b 3c4d5"),
+        (f"imei:{LONG},tracker,260501121530,,F,101530.000,A,4807.2400", "4807.24"),
+        (f"imei:{LONG},vr,0100fa01ffd8ffe000104a464946abcd;", "ffd8ffe0 4a464946"),
+        (f"{LONG}imei:{LONG},tracker,260501121530,+491700000123,L,;", "1700000123"),
+        (alternative("Mycar", "SENSOR7", "48.12345", "-11.52345", "067", "229", "0674", "1.00",
+                     "08", "0", "1", "---", "*"), "Mycar SENSOR7 48.12345 11.52345"),
+        (alternative("Mycar", "------", "48.12345"), "Mycar 48.12345"),
+    ],
+)  # fmt: skip
+def test_what_tells_who_and_where_is_gone(frame: str, secrets: str) -> None:
+    protocol = "tk103" if frame.startswith("(") else "gps103"
+    masked = Redactor(SECRET).redact(frame.encode(), protocol).decode()
+    assert_same_but_for_whom(frame.encode(), masked.encode())
+    for secret in (LONG, SHORT, *secrets.split()):
+        assert secret not in masked
+
+
+@pytest.mark.parametrize(
+    ("text", "secrets", "kept"),
+    [
+        ("*HQ,8640000001,V1,101530,A,4807.2400,N,01131.5000,E,0.50,087,010526,FFFFFBFF#",
+         "8640000001 4807.2400 01131.5000",
+         ["*HQ,", ",V1,101530,A,", "087,010526,FFFFFBFF#"]),
+        ("260501101530,+491700000123,GPRMC,081530.000,A,4807.2400,N,01131.5000,E,0.00,,010526,,,A*68"
+         ",F,, imei:864000000000115,05,106.4,F:4.01V",
+         "491700000123 4807.2400 864000000000115",
+         ["260501101530,+", "GPRMC,081530.000", ",05,106.4,F:4.01V"]),
+        ("GET /?user=someone@example.org HTTP/1.1\r\nHost: 198.51.100.7\r\n",
+         "someone@example.org 198.51.100.7", ["GET /", "HTTP/1.1"]),
+        ("INFO imei:864000000000115,tracker", "864000000000115", ["INFO imei:", ",tracker"]),
+    ],
+)  # fmt: skip
+def test_text_of_a_language_nobody_reads(text: str, secrets: str, kept: list[str]) -> None:
+    found = Redactor(SECRET).redact(text.encode(), None).decode()
+    assert not [secret for secret in secrets.split() if secret in found]
+    assert not [word for word in kept if word not in found]
+    assert len(found) == len(text)
+
+
+def test_of_a_binary_frame_only_the_opening_stays() -> None:
+    login = bytes.fromhex("78780d01086400000000011500010000 0d0a")
+    masked = Redactor(SECRET).redact(login, "")
+    assert masked[:4] == login[:4]
+    assert len(masked) == len(login)
+    assert "864000000000115" not in masked.hex()
+    assert not [at for at in range(4, 14) if masked[at : at + 3] == login[at : at + 3]]
+
+
+# --- one capture ----------------------------------------------------------------------------------
+
+
+def test_the_forms_of_one_id_stay_related() -> None:
+    redactor = Redactor(SECRET)
+    long = redactor.redact(b"imei:864000000000115,A;", "gps103").decode()[5:20]
+    short = redactor.redact(b"(000000000115BP00000000000000115HSO)", "tk103").decode()
+    assert short == f"(0{long[-11:]}BP00000{'0' + long[-11:]}HSO)"
+    assert redactor.redact(b"864000000000115;", "gps103").decode() == f"{long};"
+    assert redactor.redact(b"(00000000115BP00HSO)", "tk103").decode()[1:12] == long[-11:]
+
+
+def test_a_known_id_is_found_wherever_it_stands() -> None:
+    frame = b"imei:864000000000115,VAN0MUNICH7,260501121530,,L,;"
+    masked = Redactor(SECRET, ["VAN0MUNICH7"]).redact(frame, "gps103")
+    assert b"MUNICH" not in masked
+    assert b"MUNICH" in Redactor(SECRET).redact(frame, "gps103")
+
+
+def test_two_captures_share_nothing() -> None:
+    frame = (
+        b"imei:864000000000115,tracker,260501121530,,F,101530.000,A,4807.2400,N,01131.5000,E,0.00;"
+    )
+    one, other = (Redactor(secret).redact(frame, "gps103") for secret in (b"one", b"other"))
+    assert one[5:20] != other[5:20]
+    assert said(one).fix != said(other).fix
+    assert one == Redactor(b"one").redact(frame, "gps103")
+
+
+def gps103_at(latitude: float, longitude: float) -> bytes:
+    def text(value: float, width: int) -> str:
+        ten_thousandths = round(abs(value) * 600_000)
+        whole, rest = divmod(ten_thousandths, 600_000)
+        return f"{whole:0{width}d}{rest / 10_000:07.4f}"
+
+    side = "S" if latitude < 0 else "N", "W" if longitude < 0 else "E"
+    place = f"{text(latitude, 2)},{side[0]},{text(longitude, 3)},{side[1]}"
+    return f"imei:864000000000115,tracker,260501121530,,F,101530.000,A,{place},0.00;".encode()
+
+
+def kilometres(one: Fix, other: Fix) -> float:
+    middle = math.radians((one.latitude + other.latitude) / 2)
+    north = one.latitude - other.latitude
+    east = ((one.longitude - other.longitude + 180) % 360 - 180) * math.cos(middle)
+    return math.hypot(north, east) * 111.2
+
+
+@given(
+    secret=st.binary(min_size=1, max_size=8),
+    latitude=st.floats(-59, 59),
+    longitude=st.floats(-180, 179.9),
+    north=st.floats(-0.5, 0.5),
+    east=st.floats(-0.5, 0.5),
+)
+def test_a_drive_keeps_its_lengths(secret, latitude, longitude, north, east) -> None:
+    frames = [
+        gps103_at(latitude, longitude),
+        gps103_at(latitude + north, (longitude + east + 180) % 360 - 180),
+    ]
+    before = [said(frame).fix for frame in frames]
+    if any(fix.latitude == 0 or fix.longitude == 0 for fix in before):
+        return
+    after = [said(Redactor(secret).redact(frame, "gps103")).fix for frame in frames]
+    assert after[1].latitude - after[0].latitude == pytest.approx(
+        before[1].latitude - before[0].latitude, abs=1e-9
+    )
+    turn = (after[1].longitude - after[0].longitude) - (before[1].longitude - before[0].longitude)
+    assert (turn + 180) % 360 - 180 == pytest.approx(0, abs=1e-9)
+    assert kilometres(*after) == pytest.approx(kilometres(*before), rel=0.1, abs=0.001)
+    assert kilometres(before[0], after[0]) > 100
+
+
+@pytest.mark.parametrize(
+    ("number", "side", "pattern"),
+    [
+        ("4807.2400", "N", r"\d{4}\.\d{4}"),
+        ("4807.24001", "N", r"\d{4}\.\d{5}"),
+        (" 8415.4076", "W", r"\d{5}\.\d{4}"),
+        ("45.78950", "E", r"\d{2,5}\.\d{5}"),
+        ("07.5", "N", r"\d{2,4}\.\d"),
+        ("4807.", "N", r"\d{4}\."),
+        ("4807", "N", r"\d{4}"),
+    ],
+)
+def test_a_moved_number_keeps_its_shape(number: str, side: str, pattern: str) -> None:
+    moved, _ = Masks(SECRET).minutes(number, side, north=side in "NS")
+    assert re.fullmatch(pattern, moved)
+    assert moved.strip() != number.strip()
+
+
+@given(secret=st.binary(max_size=8), value=st.integers(0, 90 * 600_000), side=st.sampled_from("NS"))
+def test_no_latitude_leaves_the_earth(secret: bytes, value: int, side: str) -> None:
+    number = f"{value // 600_000 * 100 + value % 600_000 / 10_000:09.4f}"
+    moved, hemisphere = Masks(secret).minutes(number, side, north=True)
+    assert 0 <= float(moved) <= 9000
+    assert float(moved) % 100 < 60
+    assert hemisphere in ("N", "S")
+
+
+def test_no_position_stays_none_and_what_is_no_place_stays_impossible() -> None:
+    masks = Masks(SECRET)
+    assert masks.minutes("0000.0000", "N", north=True) == ("0000.0000", "N")
+    assert masks.degrees("00.0000", north=True) == "00.0000"
+    assert masks.minutes("9107.2400", "N", north=True) == ("9999.9999", "N")
+    assert masks.minutes("18131.5000", "E", north=False) == ("99999.9999", "E")
+    assert masks.degrees("-91.5", north=True) == "-99.9"
+
+
+def test_a_number_without_hemisphere_stays_positive() -> None:
+    number, side = Masks(SECRET).minutes("01131.5000", "", north=False)
+    assert side == ""
+    assert 0 <= float(number) <= 18000
+
+
+@given(number=st.integers(1, 0xFFFFFFF))
+def test_a_cell_keeps_its_size(number: int) -> None:
+    masks = Masks(SECRET)
+    alias = masks.cell(str(number))
+    assert alias == masks.cell(str(number)) != str(number)
+    assert len(alias) == len(str(number))
+    assert (int(alias) <= 0xFFFF) == (number <= 0xFFFF)
+    word = masks.hexadecimal(f"{number:08x}")
+    assert len(word) == 8
+    assert word[: 8 - len(f"{number:x}")] == f"{number:08x}"[: 8 - len(f"{number:x}")]
+    assert 0 < int(word, 16) != number
+    assert masks.cell("0") == masks.hexadecimal("0000").lstrip("0") + "0"
+
+
+# --- lines ----------------------------------------------------------------------------------------
+
+
+def test_a_capture_is_lines_of_a_corpus() -> None:
+    frames = [
+        Kept(b"##,imei:864000000000115,A;"),
+        Kept(b"LOAD", direction="out"),
+        Kept(gps103_at(48.125, 11.525).replace(b"tracker", b"help me")),
+        Kept(b"imei:864000000000115,help"),
+        Kept(b"(000000000115BP00HSO)", protocol="tk103", transport="udp"),
+        Kept(bytes.fromhex("78780d010864000000000115000100000d0a"), protocol="", tracker_id=""),
+    ]
+    lines = list(capture_lines(frames, secret=SECRET))
+    cases = [json.loads(line) for line in lines]
+    assert [case["id"] for case in cases] == [
+        "capture/gps103-001", "capture/gps103-002", "capture/gps103-003", "capture/tk103-004",
+        "capture/unknown-005",
+    ]  # fmt: skip
+    assert [case["encoding"] for case in cases] == [*["latin-1"] * 4, "hex"]
+    assert [case["transport"] for case in cases] == ["tcp", "tcp", "tcp", "udp", "tcp"]
+    assert {case["received_at"] for case in cases} == {"2026-05-01T10:16:00Z"}
+    assert {case["source"] for case in cases} == {"capture"}
+    assert not re.search("864000000000115|000000000115|4807.5|01131.5", "".join(lines))
+
+    login, alarm, broken, short, binary = (case["events"] for case in cases)
+    assert login[0]["reply"] == "LOAD"
+    assert bytes.fromhex(login[0]["frame"]).decode() == cases[0]["chunks"][0]
+    device_id = alarm[0]["messages"][0]["device_id"]
+    assert alarm[0]["reply"] == f"**,imei:{device_id},E;"
+    assert alarm[0]["messages"][0]["alarm"] == "sos"
+    assert login[0]["messages"][0]["device_id"] == device_id
+    assert broken[0]["rejected"] == "truncated"
+    assert short[0]["messages"][0]["device_id"] == f"0{device_id[-11:]}"
+    assert binary[0]["rejected"] == "unrecognised"
+    assert binary[0]["frame"] == cases[4]["chunks"][0]
+
+
+def test_each_capture_draws_its_own_secret() -> None:
+    frame = Kept(b"##,imei:864000000000115,A;")
+    assert list(capture_lines([frame])) != list(capture_lines([frame]))
+    assert list(capture_lines([])) == []
