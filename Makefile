@@ -4,6 +4,8 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 ARGS   ?=
+LOCK   := $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-emit-find-links --no-header --quiet
 
 .DEFAULT_GOAL := help
 .PHONY: help install run demo check format test test-bridge test-e2e bench-quick lock clean
@@ -49,9 +51,10 @@ test-e2e: install ## Real sockets, a real Mosquitto, real processes
 bench-quick: install ## Decoding and end-to-end speed, as ratios measured in one run
 	$(BIN)/python -m tests.benchmarks.quick
 
-lock: install ## Resolve the dependencies anew into requirements.lock
+lock: install ## Resolve the dependencies anew: all of them, and those the image runs with
 	$(BIN)/python -m pip install --quiet uv
-	$(BIN)/uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --quiet -o requirements.lock
+	$(LOCK) --all-extras -o requirements.lock
+	$(LOCK) --constraints requirements.lock -o requirements-run.lock
 
 clean: ## Remove what make made
 	rm -rf $(VENV) dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -120,6 +120,8 @@ class Intake:
         self.watchers: list[Watcher] = []
         self.vehicles: dict[str, Live] = {}
         self.strangers = Once()
+        self._purging: set[str] = set()
+        """Keys whose history is going, and must not be read any more."""
         self._waiting_for_room: list[Callable[[], None]] = []
 
     # --- coming up ----------------------------------------------------------------------------------
@@ -128,15 +130,19 @@ class Intake:
         """Fold what was committed after each vehicle's checkpoint, once, before anything listens."""
         checkpoints = self.journal.checkpoints()
         for vehicle in self.registry.accepted():
-            live = Live(vehicle)
-            seq, body = checkpoints.get(vehicle.key, (0, b""))
-            if body:
-                saved = msgspec.json.decode(body, type=Checkpoint)
-                live.folded = live.state = saved.state
-                live.position_seq, live.last_seen = saved.position_seq, saved.last_seen
-                live.transport, live.seq = saved.transport, seq
-            self._replay(live, seq)
-            self.vehicles[vehicle.key] = live
+            self.vehicles[vehicle.key] = self._restored(vehicle, checkpoints)
+
+    def _restored(self, vehicle: Vehicle, checkpoints: dict[str, tuple[int, bytes]]) -> Live:
+        """Return a vehicle as its history has made it."""
+        live = Live(vehicle)
+        seq, body = checkpoints.get(vehicle.key, (0, b""))
+        if body:
+            saved = msgspec.json.decode(body, type=Checkpoint)
+            live.folded = live.state = saved.state
+            live.position_seq, live.last_seen = saved.position_seq, saved.last_seen
+            live.transport, live.seq = saved.transport, seq
+        self._replay(live, seq)
+        return live
 
     def _replay(self, live: Live, after_seq: int) -> None:
         key = live.vehicle.key
@@ -186,7 +192,7 @@ class Intake:
         live = self.vehicles.get(vehicle.key)
         if live is None:  # came with a reloaded registry
             live = self.vehicles[vehicle.key] = Live(vehicle)
-        tracker_id = _full_id(vehicle, device_id)
+        tracker_id = full_id(vehicle, device_id)
         if session.tracker_id != tracker_id or session.vehicle != vehicle.key:
             self._identified(live, tracker_id, session, now)
         live.transport = session.transport
@@ -395,8 +401,11 @@ class Intake:
     ) -> Live:
         """Make a tracker a vehicle's; its waiting reports become history. Raises RequestError."""
         vehicle = self.registry.accept(device_id, name=name, key=key, owner=owner)
-        live = self.vehicles.setdefault(vehicle.key, Live(vehicle))
-        live.vehicle, live.deaf = vehicle, False
+        if vehicle.key in self._purging:
+            live = Live(vehicle)
+        else:  # a key that was removed comes back with what it had
+            live = self._restored(vehicle, self.journal.checkpoints())
+        self.vehicles[vehicle.key] = live
         self._let_in(live, device_id, now)
         self._happened("tracker_accepted", vehicle.key, None, id=device_id)
         self._tell_devices()
@@ -405,6 +414,7 @@ class Intake:
 
     def _let_in(self, live: Live, device_id: str, now: datetime) -> None:
         for waiting in self.guests.take(device_id):
+            live.last_seen, live.transport = waiting.report.received_at, waiting.transport
             self._append(live, waiting.report, waiting.transport, (), None, now, waited=True)
 
     def block(self, device_id: str) -> None:
@@ -482,7 +492,7 @@ class Intake:
             watcher.happened(event)
 
 
-def _full_id(vehicle: Vehicle, device_id: str) -> str:
+def full_id(vehicle: Vehicle, device_id: str) -> str:
     """Return the accepted id that a short form stands for."""
     if device_id in vehicle.trackers:
         return device_id

@@ -17,7 +17,7 @@ import msgspec
 from bridge import redact
 from bridge.contract import OWNERS, Owner, Response
 from bridge.errors import BridgeError, RequestError
-from bridge.intake import Intake
+from bridge.intake import Intake, full_id
 from bridge.registry import Vehicle
 
 REPEAT_WITHIN = timedelta(minutes=10)
@@ -34,6 +34,9 @@ class Announcer(Protocol):
 
     def info_changed(self) -> None:
         """Send ``bridge/info`` again."""
+
+    def vehicles_changed(self) -> None:
+        """Send ``bridge/devices`` again: whoever asked for a change looks there next."""
 
     def owner_changed(self, owner: Owner, *, confirmed: bool) -> None:
         """Hand the entities over, or take them back."""
@@ -123,6 +126,7 @@ class Requests:
             owner=_text(body, "owner"),
             now=self._intake.clock(),
         )
+        self._announcer.vehicles_changed()
         return {"key": live.vehicle.key, "name": live.vehicle.name}
 
     async def _block(self, body: Body) -> Body:
@@ -130,48 +134,51 @@ class Requests:
         if _flag(body, "waiting", default=False) and not self._intake.guests.knows(device_id):
             raise RequestError("no tracker with this id is waiting now")
         self._intake.block(device_id)
+        self._announcer.vehicles_changed()
         return {"id": device_id}
 
     async def _remove(self, body: Body) -> Body:
         key = _text(body, "key", required=True)
-        vehicle = self._intake.remove(
-            key,
-            block=_flag(body, "block", default=False),
-            purge=_flag(body, "purge", default=False),
-        )
-        self._announcer.forget_vehicle(vehicle, clear=_flag(body, "clear", default=True))
+        block, purge = _flag(body, "block", default=False), _flag(body, "purge", default=False)
+        clear = _flag(body, "clear", default=True)
+        vehicle = self._intake.remove(key, block=block, purge=purge)
+        self._announcer.forget_vehicle(vehicle, clear=clear)
+        self._announcer.vehicles_changed()
         return {"key": key}
 
     async def _rename(self, body: Body) -> Body:
         key, name = _text(body, "key", required=True), _text(body, "name", required=True)
         self._intake.changed(self._intake.registry.rename(key, name))
+        self._announcer.vehicles_changed()
         return {"key": key, "name": name}
 
     async def _replace(self, body: Body) -> Body:
         key, new = _text(body, "key", required=True), _text(body, "id", required=True)
         vehicle = self._intake.registry.replace(key, _text(body, "old"), new)
         self._intake.replaced(vehicle, new)
+        self._announcer.vehicles_changed()
         return {"key": key, "trackers": list(vehicle.trackers)}
 
     async def _capture(self, body: Body) -> Body:
         device_id = _text(body, "id", required=True)
         intake = self._intake
         vehicle = intake.registry.match(device_id)
-        if vehicle is None:
-            frames = intake.guests.frames_of(device_id)
-        else:
-            frames = await asyncio.to_thread(intake.journal.frames_of, device_id)
+        tracker_id = full_id(vehicle, device_id) if vehicle is not None else device_id
+        # What it sent as a guest stands in memory, what it sent since in the journal.
+        frames = intake.guests.frames_of(tracker_id)
+        frames += await asyncio.to_thread(intake.journal.frames_of, tracker_id)
+        frames.sort(key=lambda frame: frame.received_at)
         return {"lines": list(redact.capture_lines(frames))}
 
     async def _entities(self, body: Body) -> Body:
         owner = _text(body, "owner", required=True)
+        confirmed = _flag(body, "confirmed", default=False)
         if owner not in OWNERS:
             raise RequestError(f"owner is one of {', '.join(OWNERS)}, not {owner[:20]!r}")
-        registry = self._intake.registry
         if self._intake.config.home_assistant.entities == "off" and owner != "off":
             raise RequestError("home_assistant.entities is off in the configuration, which wins")
-        registry.set_owner(owner)
-        self._announcer.owner_changed(owner, confirmed=_flag(body, "confirmed", default=False))
+        self._intake.registry.set_owner(owner)
+        self._announcer.owner_changed(owner, confirmed=confirmed)
         return {"owner": owner}
 
     async def _republish(self, body: Body) -> Body:
@@ -199,6 +206,8 @@ def _body(payload: bytes) -> Body:
         body = msgspec.json.decode(payload)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise RequestError(f"request is not JSON: {error}") from None
+    except RecursionError:
+        raise RequestError("request is nested too deeply") from None
     if not isinstance(body, dict):
         raise RequestError("request is not a JSON object")
     return body

@@ -84,7 +84,7 @@ def event_json(event: Event) -> dict[str, Any]:
     """Return an event as JSON values. The reply is an accepted tracker's: with the receipt."""
     if isinstance(event, Received):
         reply = event.reply + event.receipt
-        messages = msgspec.to_builtins(event.messages)
+        messages = [msgspec.to_builtins(message) for message in event.messages]
         return {"frame": event.frame.hex(), "reply": reply.hex(), "messages": messages}
     rejected = {"frame": event.frame.hex(), "rejected": event.reason}
     return rejected if event.protocol is not None else rejected | {"protocol": None}

@@ -20,7 +20,9 @@ KMH_PER_KNOT = 1.852
 _SAME_DAY = range(-599, 720)
 """Offsets, in minutes, under which a local clock and a UTC clock can only stand on one date."""
 
-_MINUTES = {f"{hour:02}{minute:02}": 60 * hour + minute for hour in range(24) for minute in range(60)}
+_MINUTES = {
+    f"{hour:02}{minute:02}": 60 * hour + minute for hour in range(24) for minute in range(60)
+}
 """The minutes of the day by their four digits, for every clock there is."""
 
 _MINUTES_A_DAY = 1440
@@ -106,13 +108,14 @@ def bounded(name: str, text: str, limit: float) -> float:
     return value
 
 
-def gsm_percent(rssi: float) -> int | None:
+def gsm_percent(rssi: str) -> int | None:
     """Return the signal strength of an RSSI of 0 to 31, in percent; 99 means unknown."""
-    return round(rssi * 100 / 31) if 0 <= rssi <= 31 else None
+    strength = whole(rssi, 31)
+    return None if strength is None else round(strength * 100 / 31)
 
 
 def utc(year: str, month: str, day: str, clock: str) -> datetime | None:
-    """Return the UTC time of two-digit date parts and ``HHMMSS``, None where there is no such time."""
+    """Return the UTC time of two-digit date parts and ``HHMMSS``, None where it is none."""
     stamp = f"{year}{month}{day}{clock[:6]}"
     if len(stamp) != 12 or not stamp.isdecimal() or clock[:4] not in _MINUTES:
         return None
@@ -138,18 +141,17 @@ def local_time(text: str, offset_minutes: int, *, seconds: bool = False) -> date
 def dated(
     local: str, clock: str, received_at: datetime, known_offset_minutes: int | None
 ) -> tuple[datetime | None, int | None]:
-    """Return the UTC time of a local ``yymmddHHMM...`` and a UTC clock ``HHMMSS...``, and their offset.
+    """Return the UTC time of a local ``yymmddHHMM`` and a UTC clock ``HHMMSS``, and their offset.
 
-    The offset is in minutes, local minus UTC. A clock that is none leaves the local time alone,
-    which is taken as UTC while its offset is unknown.
+    The offset is in minutes, local minus UTC. What follows either is not looked at. A clock that is
+    none leaves the local time alone, taken as UTC while the offset is unknown.
     """
-    clock = clock[:6]
-    if len(clock) < 6 or not clock.isdecimal():
-        return local_time(local, known_offset_minutes or 0), None
     try:
         offset = _MINUTES[local[6:10]] - _MINUTES[clock[:4]]
-        moment = datetime.fromisoformat(f"20{local[:6]}T{clock}Z")
+        moment = datetime.fromisoformat(f"20{local[:6]}T{clock[:6]}Z")
     except (KeyError, ValueError):
+        if not clock[:6].isdecimal() or len(clock) < 6:
+            return local_time(local, known_offset_minutes or 0), None
         digits = _digits(local)
         if digits == local:
             return None, None
@@ -165,7 +167,7 @@ def day_shift(
 ) -> int:
     """Return by how many days (-1, 0, 1) to move a UTC clock that was given its local date.
 
-    `offset_minutes` is local clock minus UTC clock, `moment` that UTC clock, both on the local date.
+    `offset_minutes` is local minus UTC clock, `moment` the UTC clock, both put on the local date.
     A known offset settles the day. Else only offsets that exist (-12:00 to +14:00) are possible,
     which leaves one day, or two near the date line: of these the one nearest to `received_at` if
     within 24 hours, else the one with an offset of -11:59 to +12:00.

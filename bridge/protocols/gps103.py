@@ -6,20 +6,23 @@
     imei:ID,KEYWORD,LOCAL,TAG,L,,,LAC,,CID,,,,,IGN,DOOR,FUEL1,FUEL2,TEMP;      no satellites
     imei:ID,OBD,LOCAL,KM,INSTANT,AVERAGE,HOURS,KMH,LOAD%,COOLANT,THROTTLE%,RPM,VOLT,DTC,...;
     imei:ID,NAME,EVENT,SENSOR,VOLT,HHMMSS,DDMMYY,RSSI,FIX,LAT,LON,KMH,COURSE,ALT,HDOP,SATS,IGN,CHARGE,ERR,*
-    imei:ID,vr,HEX;                                           part of a photo, counted, not assembled
+    imei:ID,vr,HEX;                                           part of a photo, not assembled
 
-A frame ends at ``;``, ``*`` or a line feed. LOCAL is the unit's own clock, UTC has no date: the day
-is settled by `fields.day_shift`. The only alarm that is answered is ``help me`` (``E``, the receipt).
+A frame ends at ``;``, ``*`` or a line feed. LOCAL is the unit's own clock, UTC has no date:
+`fields.dated` puts them together. The only alarm answered is ``help me``, by ``E``, the receipt.
 Source of all facts: docs/protocols.md, section gps103.
 """
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from datetime import datetime
+from functools import lru_cache
+from typing import Any
+
+from msgspec import Struct, structs
 
 from bridge.errors import DecodeError
-from bridge.model import NO_STATUS, Alarm, Cell, Fix, Heartbeat, Login, Message, Report, Status
+from bridge.model import NO_STATUS, Alarm, Cell, Fix, Heartbeat, Login, Report, Status
 from bridge.protocols import fields
 from bridge.protocols.base import Claim, Context, Decoded, WireProtocol
 from bridge.protocols.framing import delimited
@@ -39,16 +42,51 @@ ALARMS: dict[str, Alarm] = {
     "bonnet alarm": Alarm.BONNET,
     "footbrake alarm": Alarm.FOOT_BRAKE,
     "DTC": Alarm.FAULT,
+    "collision": Alarm.ACCIDENT,
+    "brake": Alarm.HARD_BRAKING,
+    "accelerate": Alarm.HARD_ACCELERATION,
+    "sharp turn": Alarm.HARD_CORNERING,
 }
-"""Keywords that are alarms; matching is exact. ``T:`` and ``oil`` carry a value, see `_measured`."""
+"""Keywords that are alarms; matching is exact. Those with a value in them: see `_measured`."""
 
-IGNITION = {"acc on": True, "acc off": False}
-PLAIN = frozenset({"tracker", "001", ""})
-"""Keywords of an interval position; nothing more is to be read from them."""
+STATES: dict[str, Status] = {
+    "acc on": Status(ignition=True),
+    "acc off": Status(ignition=False),
+    **dict.fromkeys(("jt", "109"), Status(engine_cut=True)),
+    **dict.fromkeys(("kt", "110"), Status(engine_cut=False)),
+    **dict.fromkeys(("lt", "111"), Status(armed=True)),
+    **dict.fromkeys(("mt", "112"), Status(armed=False)),
+}
+"""Keywords that tell a state: the ignition, and the echoes of commands that were carried out."""
 
+
+class _Said(Struct, frozen=True):
+    """What a part of a frame says: its keyword, or the columns behind the position."""
+
+    alarm: Alarm | None = None
+    status: Status = NO_STATUS
+    extra: dict[str, Any] = {}
+
+
+_SILENT = _Said()
+_SAID: dict[str, _Said] = {
+    **{keyword: _Said(alarm) for keyword, alarm in ALARMS.items()},
+    **{keyword: _Said(status=status) for keyword, status in STATES.items()},
+    **dict.fromkeys(("tracker", "001", ""), _SILENT),
+}
+
+_FIX_COLUMNS = 14
+"""Columns up to the altitude; those behind it, the inputs, change rarely and are read as one."""
+
+_CLOSING = ";*\r\n "
+_NORTH_SOUTH = ("N", "S")
+_EAST_WEST = ("E", "W")
 _FLAGS = {"0": False, "1": True}
-_LOGIN_WORDS = ("A", "L")
-_MINUTES = timedelta(minutes=1)
+_AREA = {"in": Alarm.GEOFENCE_ENTER, "out": Alarm.GEOFENCE_EXIT}
+_LOGIN_WORDS = ("", "A", "L")
+_LOGIN_LENGTH = 30
+_HEX = "0123456789abcdefABCDEF"
+_MOST_KM = 9_999_999
 
 
 def claim(data: bytes, final: bool) -> Claim:  # noqa: FBT001
@@ -58,69 +96,50 @@ def claim(data: bytes, final: bool) -> Claim:  # noqa: FBT001
             return Claim.YES
         if opening.startswith(data):
             return Claim.NO if final else Claim.UNDECIDED
-    digits = len(data) - len(data.lstrip(b"0123456789"))
-    rest = data[digits:]
-    if digits == 15 and (rest[:1] in (b";", b"\r", b"\n") if rest else final):
+    rest = data.lstrip(b"0123456789")
+    digits = len(data) - len(rest)
+    if digits == 15 and (rest.startswith((b";", b"\r", b"\n", b"imei:")) or (final and not rest)):
         return Claim.YES
-    if digits == 15 and rest.startswith(b"imei:"):
-        return Claim.YES
-    open_ended = (not rest and digits <= 15) or (digits == 15 and b"imei:".startswith(rest))
+    open_ended = (digits <= 15 and not rest) or (digits == 15 and b"imei:".startswith(rest))
     return Claim.UNDECIDED if open_ended and not final else Claim.NO
 
 
 def decode(frame: bytes, context: Context) -> Decoded:
     """Decode one frame, closing byte included or missing."""
     text = frame.decode("latin-1")
-    if text.startswith("imei:"):
-        return _decode_imei(text, context)
-    text = text.strip("\r\n ")
-    if text.startswith("imei:"):
-        return _decode_imei(text, context)
-    if text.startswith("##,imei:"):
-        device_id = _identity(text[8:].rstrip(";*").split(",", 1)[0], context)
-        return Decoded((_login(device_id, context),), b"LOAD")
-    # A heartbeat that was not closed runs into the next frame: ID then "imei:ID,...".
-    digits, glued, rest = text.rstrip(";").partition("imei:")
-    device_id = _identity(digits, context)
-    heartbeat = Heartbeat(device_id=device_id, protocol=NAME, received_at=context.received_at)
-    if not glued:
-        return Decoded((heartbeat,), b"ON")
-    said = _decode_imei(glued + rest, context)
-    return Decoded((heartbeat, *said.messages), b"ON" + said.reply, said.receipt)
-
-
-def _decode_imei(text: str, context: Context) -> Decoded:
-    column = text.split(",")
-    column[-1] = column[-1].rstrip(";\r\n ")
-    count = len(column)
-    if count < 5 or column[1] == "OBD" or column[-1] == "*":
-        return _decode_rare(column, context)
-    device_id = _identity(column[0][5:], context)
-    keyword, tag, signal = column[1], column[3], column[4]
+    if not text.startswith("imei:"):
+        return _session(text.rstrip(_CLOSING), context)
+    column = text.split(",", _FIX_COLUMNS)
+    if len(column) <= _FIX_COLUMNS or column[8] not in _NORTH_SOUTH or column[10] not in _EAST_WEST:
+        column = text.rstrip(_CLOSING).split(",")
+        if len(column) < 5 or column[4] not in ("F", "L"):
+            return _rare(text, column, context)
+        column = _usual(column)
+    head, keyword, local, tag, signal, clock, _, lac, _, cid, _, _, _, _, inputs = column
+    device_id = head[5:]
+    if device_id != context.device_id:
+        _identify(device_id, context)
+    said = _SAID.get(keyword) or _measured(keyword)
     extra: dict[str, Any] = {}
     fix: Fix | None = None
     cell: Cell | None = None
-    inputs = 14
     if signal == "F":
-        time = _time(column[2], column[5] if count > 5 else "", context, extra)
-        if count > 9:
-            fix, inputs = _fix(column, time, extra)
+        time, offset = fields.dated(local, clock, context.received_at, context.utc_offset_minutes)
+        if offset is not None:
+            extra["utc_offset_min"] = offset
+        fix = _fix(time, column, extra)
     elif signal == "L":
-        time = _local_time(column[2], context)
-        if count > 9 and column[7] and column[9]:
-            cell = Cell(lac=int(column[7], 16), cid=int(column[9], 16))
+        offset = context.utc_offset_minutes
+        time = None if offset is None else fields.local_time(local, offset)
+        cell = _cell(lac, cid)
     else:
         raise DecodeError("signal", signal)
-
-    alarm = ALARMS.get(keyword)
-    said = _SILENT if alarm is not None or keyword in PLAIN else _said(keyword)
-    if said.alarm is not None:
-        alarm = said.alarm
-    if tag:
-        _note_tag(keyword, tag, extra)
-    status = _status(column, inputs, keyword, said, extra) if count > inputs else said.status
-    if context.replaying or keyword in _LOG_MARKS:
-        _mark_replay(keyword, context, extra)
+    known = _inputs(inputs) if inputs else _SILENT
+    status = known.status
+    if known.extra:
+        extra |= known.extra
+    if tag or said is not _SILENT or context.replaying:
+        status = _qualified(column, status, said, context, extra)
     report = Report(
         device_id=device_id,
         protocol=NAME,
@@ -128,180 +147,166 @@ def _decode_imei(text: str, context: Context) -> Decoded:
         device_time=time,
         keyword=keyword,
         fix=fix,
-        alarm=alarm,
+        alarm=said.alarm,
         status=status,
         cell=cell,
         extra=extra,
     )
-    if alarm is Alarm.SOS:
-        return Decoded((report,), b"", b"**,imei:%s,E;" % device_id.encode())
-    return Decoded((report,))
+    return Decoded((report,)) if said.alarm is not Alarm.SOS else _receipted(report)
 
 
-def _fix(column: list[str], time: datetime | None, extra: dict[str, Any]) -> tuple[Fix | None, int]:
-    """Return the position and the index of the ignition column."""
-    if len(column) > 13 and column[8] in _NORTH_SOUTH and column[10] in _EAST_WEST:
-        at = 11
-        latitude_text, south = column[7], column[8] == "S"
-        longitude_text, west = column[9], column[10] == "W"
-        speed, course, altitude = column[11], column[12], column[13]
-    else:
-        at, latitude_text, south, longitude_text, west = _odd_coordinates(column)
-        speed, course, altitude = (*column[at : at + 3], "", "", "")[:3]
-    if not latitude_text and not longitude_text:
-        return None, at + 3
-    if course == "1":  # not a course, which has a point: the unit asks for a street address
+def _usual(column: list[str]) -> list[str]:
+    """Return the columns of a position at their usual places, the missing ones blank.
+
+    A hemisphere stands behind its number or before it, or is missing, with or without its comma.
+    """
+    located = len(column) > 10 and column[8] in _NORTH_SOUTH and column[10] in _EAST_WEST
+    if column[4] == "F" and not located:
+        place, rest, spaced = column[:7], column[7:], True
+        for hemispheres in (_NORTH_SOUTH, _EAST_WEST):
+            number, letter = (*rest, "", "")[:2]
+            before = number in hemispheres
+            spaced = before or letter in hemispheres or (spaced and not letter)
+            place += (letter, number) if before else (number, letter if spaced else "")
+            rest = rest[1 + spaced :]
+        column = place + rest
+    blank = [""] * (_FIX_COLUMNS - len(column))
+    return [*column[:_FIX_COLUMNS], *blank, ",".join(column[_FIX_COLUMNS:])]
+
+
+def _fix(time: datetime | None, column: list[str], extra: dict[str, Any]) -> Fix | None:
+    """Return the position, None where there are no coordinates."""
+    (_, _, _, _, _, _, validity,
+     latitude, north_south, longitude, east_west, knots, course, altitude, _) = column  # fmt: skip
+    if not latitude and not longitude:
+        return None
+    if not f"{latitude}{longitude}{knots}{course}{altitude}".replace(".", "").isdecimal():
+        if fields.number(latitude) is None or fields.number(longitude) is None:
+            raise DecodeError("coordinates")
+        knots, course, altitude = (
+            "" if fields.number(text) is None else text for text in (knots, course, altitude)
+        )
+    if course == "1":  # no course, which has a point: the unit asks for a street address
         extra["address_request"] = True
         course = ""
-    fix = Fix(
+    return Fix(
         time=time,
-        valid=column[6] == "A",
-        latitude=fields.degrees(latitude_text, 90, negative=south),
-        longitude=fields.degrees(longitude_text, 180, negative=west),
-        speed_kmh=fields.speed(float(speed) * fields.KMH_PER_KNOT) if speed else None,
+        valid=validity == "A",
+        latitude=fields.latitude(latitude, north_south),
+        longitude=fields.longitude(longitude, east_west),
+        speed_kmh=fields.speed(float(knots) * fields.KMH_PER_KNOT) if knots else None,
         course_deg=fields.course(float(course)) if course else None,
         altitude_m=fields.altitude(float(altitude)) if altitude else None,
     )
-    return fix, at + 3
 
 
-_NORTH_SOUTH = ("N", "S")
-_EAST_WEST = ("E", "W")
+def _cell(lac: str, cid: str) -> Cell | None:
+    if not lac or not cid or len(lac) > 8 or len(cid) > 8 or f"{lac}{cid}".strip(_HEX):
+        return None
+    return Cell(lac=int(lac, 16), cid=int(cid, 16))
 
 
-def _odd_coordinates(column: list[str]) -> tuple[int, str, bool, str, bool]:
-    """Return (index behind, latitude, is south, longitude, is west) of the less usual orders.
-
-    A hemisphere stands before or behind its number, or is missing, with or without its comma.
-    """
-    at = 7
-    numbers: list[tuple[str, str]] = []
-    for hemispheres in (_NORTH_SOUTH, _EAST_WEST):
-        first, second = (*column[at : at + 2], "", "")[:2]
-        if first in hemispheres:
-            numbers.append((second, first))
-            at += 2
-        elif second in hemispheres or not second:
-            numbers.append((first, second))
-            at += 2
-        else:
-            numbers.append((first, ""))
-            at += 1
-    (latitude, north_south), (longitude, east_west) = numbers
-    return at, latitude, north_south == "S", longitude, east_west == "W"
-
-
-class _Said(NamedTuple):
-    """What a keyword says beyond being one: an alarm with a value, or the ignition."""
-
-    alarm: Alarm | None = None
-    ignition: bool | None = None
-    status: Status = NO_STATUS
-
-
-_SILENT = _Said()
-
-
-def _said(keyword: str) -> _Said:
-    ignition = IGNITION.get(keyword)
-    if ignition is not None:
-        return _Said(None, ignition, Status(ignition=ignition))
-    if keyword.startswith("T:"):
-        temperature = _number(keyword[2:])
-        if temperature is not None:
-            return _Said(Alarm.TEMPERATURE, None, Status(temperature_c=temperature))
-    elif keyword.startswith("oil"):
-        fuel = _percent(keyword[4:]) if keyword[3:4] == " " else None
-        return _Said(Alarm.FUEL_LEAK, None, Status(fuel_percent=fuel) if fuel else NO_STATUS)
-    return _SILENT
-
-
-def _status(column: list[str], at: int, keyword: str, said: _Said, extra: dict[str, Any]) -> Status:
-    """Return the inputs from column `at` on; a column wins over what the keyword said."""
-    ignition = _FLAGS.get(column[at])
-    if ignition is None:
-        ignition = said.ignition
-    elif said.ignition is not None and said.ignition is not ignition:
-        extra["ignition_keyword"] = said.ignition
-    count = len(column) - at
-    fuel, temperature, odometer = said.status.fuel_percent, said.status.temperature_c, None
-    if count > 2 and column[at + 2]:
-        value = _percent(column[at + 2])
-        fuel = value if value is not None else fuel
-    if count > 3 and column[at + 3]:
-        odometer = _second_tank(column[at + 3], keyword, extra)
-    if count > 4 and column[at + 4]:
-        value = _number(column[at + 4])
-        if value is not None and -100 <= value <= 200:
-            temperature = value
-    return Status(
-        ignition=ignition,
-        door_open=_FLAGS.get(column[at + 1]) if count > 1 else None,
-        fuel_percent=fuel,
-        temperature_c=temperature,
+@lru_cache(maxsize=512)
+def _inputs(text: str) -> _Said:
+    """Return what the columns behind the position say: ignition, door, fuel twice, temperature."""
+    column = [*text.rstrip(_CLOSING).split(","), *[""] * 5]
+    for at in (0, 1):
+        # Ignition and door may be missing, then fuel stands there (gps103/oil-without-percent).
+        if not column[at].isdecimal() and fields.percent(column[at]) is not None:
+            column.insert(at, "")
+    ignition, door, fuel, second, temperature = column[:5]
+    odometer: float | None = None
+    extra: dict[str, Any] = {}
+    # The second tank has three readings: the distance driven, a trouble code, or a level.
+    if second.isdecimal():
+        odometer = fields.number(second, 1, _MOST_KM)
+    elif second[:1] in ("P", "C", "B", "U"):
+        extra["dtcs"] = [second]
+    elif (level := fields.percent(second)) is not None:
+        extra["fuel2_percent"] = level
+    status = Status(
+        ignition=_FLAGS.get(ignition),
+        door_open=_FLAGS.get(door),
+        fuel_percent=fields.percent(fuel),
+        temperature_c=fields.celsius(temperature),
         odometer_km=odometer,
     )
+    return _Said(status=status, extra=extra)
 
 
-def _second_tank(text: str, keyword: str, extra: dict[str, Any]) -> float | None:
-    """Return the odometer in km, if the column behind fuel 1 is one.
-
-    It has four readings: a percentage or a decimal is the second tank, a word a fault code, a whole
-    number the distance driven or, with the keyword ``service``, the distance left.
-    """
-    if "%" in text or "." in text:
-        value = _percent(text)
-        if value is not None:
-            extra["fuel2_percent"] = value
-    elif not (text.isascii() and text.isdecimal()):
-        extra["dtcs"] = [text]
-    elif keyword == "service":
-        extra["service_due"] = int(text)
-    elif text.strip("0") and len(text) < 8:
-        return float(text)
-    return None
+def _measured(keyword: str) -> _Said:
+    """Return what a keyword with a value in it says: ``T:+28.0``, ``oil 51.67``, ``area01 in``."""
+    if keyword.startswith("T:"):
+        celsius = fields.celsius(keyword[2:])
+        if celsius is not None:
+            return _Said(Alarm.TEMPERATURE, Status(temperature_c=celsius))
+    elif keyword.startswith("oil"):
+        level = fields.percent(keyword[4:]) if keyword[3:4] == " " else None
+        return _Said(Alarm.FUEL_LEAK, Status(fuel_percent=level))
+    elif keyword.startswith("area"):
+        area, _, direction = keyword[4:].partition(" ")
+        if area.isdecimal() and direction in _AREA:
+            return _Said(_AREA[direction], extra={"area": area})
+    return _Said()
 
 
-_LOG_MARKS = ("load", "qt")
-
-
-def _mark_replay(keyword: str, context: Context, extra: dict[str, Any]) -> None:
-    """Follow an upload of the SD card's log: it begins with `load` and ends with `qt`."""
-    if keyword in _LOG_MARKS:
+def _qualified(
+    column: list[str], status: Status, said: _Said, context: Context, extra: dict[str, Any]
+) -> Status:
+    """Return the status with what the keyword adds, and note what else keyword and tag say."""
+    keyword, tag = column[1], column[3].strip()
+    if tag:
+        extra["driver_id" if keyword == "rfid" else "tag"] = tag
+    if keyword in ("load", "qt"):
         context.replaying = keyword == "load"
-    else:
+    elif context.replaying:
         extra["replayed"] = True
+    if keyword == "service":  # the last two columns hold the days and kilometres till then
+        extra["service"] = f"{column[14]},,,,".split(",")[3:5]
+        return structs.replace(status, odometer_km=None, temperature_c=None)
+    extra |= said.extra
+    return _merged(said.status, status)
 
 
-def _note_tag(keyword: str, tag: str, extra: dict[str, Any]) -> None:
-    """Keep the free field behind the date: a driver's card, a phone number or a percentage."""
-    if keyword == "rfid":
-        extra["driver_id"] = tag
-    elif tag.endswith("%"):
-        value = _percent(tag)
-        if value is not None:
-            extra["percent"] = value
-    else:
-        extra["tag"] = tag
+def _merged(stated: Status, shown: Status) -> Status:
+    """Return what keyword and columns say together; where they differ, the column is right."""
+    if stated is NO_STATUS:
+        return shown
+    seen = {name: value for name, value in structs.asdict(shown).items() if value is not None}
+    return structs.replace(stated, **seen)
 
 
-def _decode_rare(column: list[str], context: Context) -> Decoded:
-    """Decode what is not a position: logins, photo parts, OBD data, and the form that ends in *."""
-    device_id = _identity(column[0][5:].rstrip(";*\r\n "), context)
-    word = column[1].rstrip("*") if len(column) > 1 else ""
-    if not "".join(column[2:]).rstrip("*") and (not word or word in _LOGIN_WORDS):
-        return Decoded((_login(device_id, context),), b"LOAD")
+def _session(text: str, context: Context) -> Decoded:
+    """Decode a login, or a heartbeat; one that was not closed runs into the next frame."""
+    if text.startswith("##,imei:"):
+        return _login(text[8:].partition(",")[0], context)
+    digits, glued, rest = text.partition("imei:")
+    _identify(digits, context)
+    heartbeat = Heartbeat(device_id=digits, protocol=NAME, received_at=context.received_at)
+    if not glued:
+        return Decoded((heartbeat,), b"ON")
+    said = decode(f"imei:{rest}".encode("latin-1"), context)
+    return Decoded((heartbeat, *said.messages), b"ON" + said.reply, said.receipt)
+
+
+def _rare(text: str, column: list[str], context: Context) -> Decoded:
+    """Decode what is no position: logins, photo parts, OBD data, the form that ends in ``*``."""
+    device_id, word = column[0][5:], column[1] if len(column) > 1 else ""
+    _identify(device_id, context)
+    if word == "vr":
+        if len(bytes.fromhex("".join(column[2:]))) < 6:
+            raise DecodeError("photo")
+        return Decoded(())
     if word == "OBD":
         return Decoded((_obd(column, device_id, context),))
-    if word == "vr" and len(column) > 2:
-        part = bytes.fromhex(column[2])
-        if len(part) < 6:
-            raise DecodeError("photo")
-        photo = {"index": int.from_bytes(part[:2], "little"), "bytes": len(part) - 6}
-        return Decoded((_telemetry(device_id, context, "vr", None, NO_STATUS, {"photo": photo}),))
-    if len(column) >= 19 and column[-1] == "*":
-        return Decoded((_alternative(column, device_id, context),))
-    raise DecodeError("frame")
+    if text.endswith("*") and len(column) > 18:
+        report = _alternative(column, device_id, context)
+        return Decoded((report,)) if report.alarm is not Alarm.SOS else _receipted(report)
+    if word in ALARMS or word in STATES:  # all that is left of a frame is worth a report
+        return decode(f"{column[0]},{word},,,L".encode(), context)
+    if any(column[2:]) or (word not in _LOGIN_WORDS and len(text) > _LOGIN_LENGTH):
+        raise DecodeError("frame")
+    return _login(device_id, context)
 
 
 def _obd(column: list[str], device_id: str, context: Context) -> Report:
@@ -309,67 +314,56 @@ def _obd(column: list[str], device_id: str, context: Context) -> Report:
         *column[2:],
         *[""] * 11,
     )
-    extra = {
-        "fuel_instant": _number(instant),
-        "fuel_average": _number(average),
-        "engine_hours": _number(hours),
-        "engine_load_percent": _percent(load),
-        "coolant_c": _number(coolant),
-        "throttle_percent": _percent(throttle),
-        "dtcs": [code for code in dtcs if code] or None,
-    }
-    turns = _number(rpm)
-    status = Status(
-        odometer_km=_number(odometer),
-        battery_v=_number(volt),
-        obd_speed_kmh=_number(speed),
-        rpm=int(turns) if turns is not None else None,
+    return Report(
+        device_id=device_id,
+        protocol=NAME,
+        received_at=context.received_at,
+        device_time=fields.local_time(local, context.utc_offset_minutes or 0, seconds=True),
+        keyword="OBD",
+        status=Status(
+            odometer_km=fields.number(odometer, 0, _MOST_KM),
+            battery_v=fields.number(volt, 0, 1000),
+            obd_speed_kmh=fields.number(speed, 0, 1000),
+            rpm=fields.whole(rpm, 65535),
+        ),
+        extra=_known(
+            fuel_instant=fields.number(instant),
+            fuel_average=fields.number(average),
+            engine_hours=fields.number(hours),
+            engine_load_percent=fields.percent(load),
+            coolant_c=fields.celsius(coolant),
+            throttle_percent=fields.percent(throttle),
+            dtcs=[code for code in dtcs if code],
+        ),
     )
-    known = {name: value for name, value in extra.items() if value is not None}
-    time = _local_time(local, context, assume_utc=True)
-    return _telemetry(device_id, context, "OBD", time, status, known)
 
 
 def _alternative(column: list[str], device_id: str, context: Context) -> Report:
     """Decode the form with signed decimal degrees, km/h and DDMMYY; runs of ``-`` are blanks."""
-    (name, event, sensor, volt, clock, date, rssi, mode, latitude, longitude, speed, course,
+    (name, keyword, sensor, volt, clock, date, rssi, mode, latitude, longitude, speed, course,
      altitude, hdop, satellites, ignition, charge, error) = (
         "" if not text.strip("-") else text for text in column[1:19]
     )  # fmt: skip
     time = fields.utc(date[4:6], date[2:4], date[0:2], clock)
-    fix = None
-    if latitude and longitude:
+    fix: Fix | None = None
+    if latitude or longitude:
         fix = Fix(
             time=time,
-            valid=(_number(mode) or 0) > 0,
+            valid=fields.number(mode, 1) is not None,
             latitude=fields.bounded("latitude", latitude, 90),
             longitude=fields.bounded("longitude", longitude, 180),
-            speed_kmh=fields.speed(float(speed)) if speed else None,
-            course_deg=fields.course(float(course)) if course else None,
-            altitude_m=fields.altitude(float(altitude)) if altitude else None,
-            hdop=_number(hdop),
-            satellites=int(satellites) if satellites else None,
+            speed_kmh=fields.number(speed, 0, 1000),
+            course_deg=fields.number(course, 0, 360),
+            altitude_m=fields.number(altitude, -1000, 20000),
+            hdop=fields.number(hdop, 0),
+            satellites=fields.whole(satellites, 255),
         )
-    strength = _number(rssi)
-    status = Status(
+    said = _SAID.get(keyword) or _measured(keyword)
+    columns = Status(
         ignition=_FLAGS.get(ignition),
         external_power=_FLAGS.get(charge),
-        gsm_percent=fields.gsm_percent(strength) if strength is not None else None,
+        gsm_percent=fields.gsm_percent(rssi),
     )
-    named = {"name": name, "sensor_id": sensor, "sensor_v": _number(volt), "error": error}
-    extra = {key: value for key, value in named.items() if value not in ("", None)}
-    return _telemetry(device_id, context, event, time, status, extra, fix)
-
-
-def _telemetry(
-    device_id: str,
-    context: Context,
-    keyword: str,
-    time: datetime | None,
-    status: Status,
-    extra: dict[str, Any],
-    fix: Fix | None = None,
-) -> Report:
     return Report(
         device_id=device_id,
         protocol=NAME,
@@ -377,76 +371,31 @@ def _telemetry(
         device_time=time,
         keyword=keyword,
         fix=fix,
-        alarm=ALARMS.get(keyword),
-        status=status,
-        extra=extra,
+        alarm=said.alarm,
+        status=_merged(said.status, columns),
+        extra=_known(name=name, sensor_id=sensor, sensor_v=fields.number(volt), error=error),
     )
 
 
-def _time(local: str, clock: str, context: Context, extra: dict[str, Any]) -> datetime | None:
-    """Return the UTC time of a local date and a UTC clock, and note the offset between them."""
-    clock = clock[:6]
-    if len(clock) < 6 or not clock.isdecimal():
-        return _local_time(local, context, assume_utc=True)
-    if not local.isdecimal():
-        local = _digits(local)
-    try:
-        moment = datetime.fromisoformat(f"20{local[:6]}T{clock}Z")
-        here = int(local[6:10])
-    except ValueError:
-        return None
-    # Both clocks in minutes: HHMM - 40 * HH.
-    offset = here - here // 100 * 40 - moment.hour * 60 - moment.minute
-    shift = fields.day_shift(offset, moment, context.received_at, context.utc_offset_minutes)
-    extra["utc_offset_min"] = offset - shift * 1440
-    return moment + timedelta(days=shift) if shift else moment
+def _known(**extra: str | float | list[str] | None) -> dict[str, Any]:
+    return {name: value for name, value in extra.items() if value not in (None, "", [])}
 
 
-def _local_time(local: str, context: Context, *, assume_utc: bool = False) -> datetime | None:
-    """Return the UTC time of a local clock alone: None without a known offset, unless assumed UTC.
-
-    The seconds of the local clock are not used: where they can be compared they are wrong.
-    """
-    offset = context.utc_offset_minutes
-    if offset is None:
-        if not assume_utc:
-            return None
-        offset = 0
-    digits = _digits(local)
-    if len(digits) < 10:
-        return None
-    moment = fields.utc(digits[0:2], digits[2:4], digits[4:6], digits[6:10] + "00")
-    return moment - offset * _MINUTES if moment else None
+def _receipted(report: Report) -> Decoded:
+    return Decoded((report,), b"", b"**,imei:%s,E;" % report.device_id.encode())
 
 
-def _digits(local: str) -> str:
-    return local.replace("/", "").replace(":", "").replace(" ", "")
+def _login(device_id: str, context: Context) -> Decoded:
+    _identify(device_id, context)
+    login = Login(device_id=device_id, protocol=NAME, received_at=context.received_at)
+    return Decoded((login,), b"LOAD")
 
 
-def _number(text: str) -> float | None:
-    """Return a plain signed number, None for anything else (blank, a bare sign, a word)."""
-    if not text.lstrip("+-").replace(".", "", 1).isdecimal():
-        return None
-    return float(text)
+def _identify(device_id: str, context: Context) -> None:
+    if not device_id.isdecimal() or len(device_id) > 32:
+        raise DecodeError("id", device_id)
+    context.device_id = device_id
 
 
-def _percent(text: str) -> float | None:
-    """Return a percentage, with or without its sign, None outside of 0 to 100."""
-    value = _number(text.removesuffix("%"))
-    return value if value is not None and 0 <= value <= 100 else None
-
-
-def _identity(text: str, context: Context) -> str:
-    if not text.isdecimal() or len(text) > 32:
-        raise DecodeError("id", text)
-    context.device_id = text
-    return text
-
-
-def _login(device_id: str, context: Context) -> Message:
-    return Login(device_id=device_id, protocol=NAME, received_at=context.received_at)
-
-
-PROTOCOL = WireProtocol(
-    name=NAME, claim=claim, cut=delimited(b";", b"*", b"\n"), decode=decode, bare_datagram=True
-)
+_CUT = delimited(b";", b"*", b"\n", blank=b"\r\n |")
+PROTOCOL = WireProtocol(name=NAME, claim=claim, cut=_CUT, decode=decode, bare_datagram=True)

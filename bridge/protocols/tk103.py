@@ -4,7 +4,7 @@ r"""tk103, the parenthesised protocol of many TK103, TK102 and GT02 clones.
     (ID,CMD,FIELD,FIELD,...)  COMMA: the id goes up to the comma
 
     a position, FIXED with YYMMDD; digits or ``WORD,N,M,`` may stand before the date:
-    087000000012 BR00 260501 A 4807.2400N 01131.5000E 046.0 101530 087.31 01000000 L0000A1B2 +017.7
+    087000000012 BR00 260501 A 4807.2400N 01131.5000E 046.0 101530 087.31 01000000 L0000A1B2 +021.5
     ID           CMD  date     latitude   longitude   km/h  clock  course STATUS   odometer  celsius
     and COMMA with DDMMYY:
     ID,CMD,010526,A,4807.2400N,01131.5000E,46.02,101530,087.31[,ALTITUDE,SATELLITES][,STATUS,LODO]
@@ -72,24 +72,27 @@ and coordinates) and of an unknown command may be anything and is kept as text."
 BATTERY_PERCENT = {"6": 100.0, "5": 80.0, "4": 50.0, "3": 20.0, "2": 10.0}
 
 _PAYLOAD_CHARACTERS = 256
-_BITS = (
-    ("in2", "panic", "out2", "blocked"),
-    ("hs3", "hs2", "hs1", "door"),
-    ("", "ls3", "ls2", "ls1"),
-)
-"""The masks of STATUS, lowest bit first."""
 _MAINS = {"0": True, "1": False}
 _ACC = {"0": False, "1": True}
-_VALID = {"A": True, "V": False}
-_SOUTH = {"N": False, "S": True}
-_WEST = {"E": False, "W": True}
+_MASKS = ("in2 panic out2 blocked", "hs3 hs2 hs1 door", "- ls3 ls2 ls1")
+"""The third to fifth digit of STATUS, lowest bit first; ``-`` has no meaning."""
+
+_INTERVALS = frozenset(("BR00", "BR01", "BR02"))
+_LETTERS = {
+    f"(BR{valid}{north_south}{east_west}".encode(): (valid, north_south, east_west)
+    for valid in "AV"
+    for north_south in "NS"
+    for east_west in "EW"
+}
+"""What is left of an interval position, up to the longitude, without digits, dots and blanks."""
+_HEX = "0123456789ABCDEFabcdef"
 
 _FIXED = re.compile(r"([0-9A-Za-z]{12}|\d{11}|\d{15})([A-Z]{2}[0-9A-Z]{2})", re.ASCII)
 _COMMAND = re.compile(r"[A-Z]{2}[0-9A-Z]{2}")
 _POSITION = re.compile(
     r"(?:(?P<word>[A-Z]{1,8}),(?P<code>\d{1,4}),(?:\d+,)?)?(?P<digits>\d{0,16}?)"
     r"(?P<date>\d{6}),?(?P<valid>[AV]),?"
-    r"(?:(?P<latitude>[ \d.]{1,12})(?P<south>[NS]),?(?P<longitude>[ \d.]{1,13})(?P<west>[EW])|,,)"
+    r"(?:(?P<latitude>[ \d.]{1,12})(?P<ns>[NS]),?(?P<longitude>[ \d.]{1,13})(?P<ew>[EW])|,,)"
     r",?(?P<speed>[ \d.]{1,9}(?=,)|[ \d.]{0,5}),?(?P<clock>\d{6}),?"
     r"(?:(?P<course>[ \d.]{6}|\d\d),?(?P<status>[\dA-Fa-f]{8})L(?P<odometer>[\dA-Fa-f]{1,8})"
     r"|(?P<bare_course>[\d.]*)(?![^,])"
@@ -106,7 +109,6 @@ _RSSI = re.compile(r"\d{1,3}", re.ASCII)
 _WIFI = re.compile(r"([\dA-Fa-f]{2}(?::[\dA-Fa-f]{2}){5})\*(-?\d{1,3})\*(\d{1,3})", re.ASCII)
 _VIN = re.compile(r"[0-9A-Z]{17}")
 _BARE_LOGIN = re.compile(r"\d*(?:HSO.*)?", re.ASCII | re.DOTALL)
-_CELL_LIMITS = (999, 999, 0xFFFF, 0xFFFFFFF)
 
 
 class _Said(msgspec.Struct, frozen=True, kw_only=True):
@@ -130,8 +132,8 @@ def claim(data: bytes, final: bool) -> Claim:  # noqa: FBT001
 def decode(frame: bytes, context: Context) -> Decoded:
     """Decode one frame, parentheses included."""
     text = frame.decode("latin-1")
-    if text[13:15] == "BR":
-        report = _interval(text, context)
+    if text[13:17] in _INTERVALS:
+        report = _interval(frame, text, context)
         if report is not None:
             return Decoded((report,))
     if text[:1] != "(" or text[-1:] != ")":
@@ -162,31 +164,33 @@ def decode(frame: bytes, context: Context) -> Decoded:
     return Decoded((login, report) if logs_in else (report,), reply)
 
 
-def _interval(text: str, context: Context) -> Report | None:
-    """Decode a BR position whose columns all have their usual width, None for any other.
+def _interval(frame: bytes, text: str, context: Context) -> Report | None:
+    """Decode an interval position whose columns all have their usual width, None for any other.
 
-    Nearly every frame of a driving car is of this kind; what is odd takes the long way.
+    It is what a car sends all day, hence this short way; what is odd takes the long one.
     """
-    device_id, date, clock = text[1:13], text[17:23], text[50:56]
+    letters = _LETTERS.get(frame.translate(None, b"0123456789. ")[:6])
+    device_id, clock, metres = text[1:13], text[50:56], text[71:79]
+    if letters is None or text[-1] != ")" or text[70:71] != "L" or metres.strip(_HEX):
+        return None
+    valid, north_south, east_west = letters
+    if text[44] != east_west or not (device_id.isdecimal() and clock.isdecimal()):
+        return None
     try:
-        if not (text[70] == "L" and text[-1] == ")" and text.isascii()):
-            return None
-        if not (device_id.isalnum() and date.isdecimal() and clock.isdecimal()):
-            return None
-        time = datetime.fromisoformat(f"20{date}T{clock}Z")
+        time = datetime.fromisoformat(f"20{text[17:23]}T{clock}Z")
         speed, course = float(text[45:50]), float(text[56:62])
-        if not (0.0 <= speed <= 1000.0 and 0.0 <= course <= 360.0):
+        if speed > 1000.0 or course > 360.0:
             return None
         fix = Fix(
             time=time,
-            valid=_VALID[text[23]],
-            latitude=fields.degrees(text[24:33], 90, negative=_SOUTH[text[33]]),
-            longitude=fields.degrees(text[34:44], 180, negative=_WEST[text[44]]),
+            valid=valid == "A",
+            latitude=fields.latitude(text[24:33], north_south),
+            longitude=fields.longitude(text[34:44], east_west),
             speed_kmh=speed,
             course_deg=course,
         )
-        status, extra = _status(text[62:70], text[71:79], text[79:-1])
-    except (ValueError, LookupError):
+        status, extra = _status(text[62:70], metres, text[79:-1])
+    except ValueError:  # a blank column, a letter out of its place, no such date
         return None
     context.device_id = device_id
     return Report(
@@ -204,14 +208,14 @@ def _interval(text: str, context: Context) -> Report | None:
 def _status(code: str, metres: str, tail: str) -> tuple[Status, dict[str, Any]]:
     """Return what STATUS, the odometer (hex, or nothing) and a temperature in the tail say."""
     external_power, ignition, door_open, engine_cut, extra = _inputs(code)
-    celsius = _TEMPERATURE.search(tail) if tail else None
+    found = _TEMPERATURE.search(tail) if tail else None
     status = Status(
         ignition=ignition,
         door_open=door_open,
         external_power=external_power,
         engine_cut=engine_cut,
-        temperature_c=float(celsius[0]) if celsius else None,
-        odometer_km=int("0" + metres, 16) / 1000.0 if metres else None,  # "0-1" is an error
+        temperature_c=fields.celsius(found[0]) if found else None,
+        odometer_km=int(metres, 16) / 1000.0 if metres else None,
     )
     return status, extra.copy()
 
@@ -223,9 +227,9 @@ def _inputs(code: str) -> tuple[bool | None, bool | None, bool, bool, dict[str, 
         raise DecodeError("status", code)
     extra: dict[str, Any] = {
         name: True
-        for names, digit in zip(_BITS, code[2:5], strict=True)
-        for bit, name in enumerate(names)
-        if name and int(digit, 16) >> bit & 1
+        for names, digit in zip(_MASKS, code[2:5], strict=True)
+        for bit, name in enumerate(names.split())
+        if name != "-" and int(digit, 16) >> bit & 1
     }
     door_open, engine_cut = extra.pop("door", False), extra.pop("blocked", False)
     if code[5:] != "000":
@@ -281,11 +285,11 @@ def _position(command: str, body: str, *, year_first: bool) -> _Said | None:
     if (found["latitude"] or "").strip():
         fix = Fix(
             time=time,
-            valid=_VALID[found["valid"]],
-            latitude=fields.degrees(found["latitude"], 90, negative=_SOUTH[found["south"]]),
-            longitude=fields.degrees(found["longitude"], 180, negative=_WEST[found["west"]]),
-            speed_kmh=_number(found["speed"], 1000.0),
-            course_deg=_number(found["course"] or found["bare_course"], 360.0),
+            valid=found["valid"] == "A",
+            latitude=fields.latitude(found["latitude"], found["ns"]),
+            longitude=fields.longitude(found["longitude"], found["ew"]),
+            speed_kmh=fields.number(found["speed"].strip(), 0.0, 1000.0),
+            course_deg=fields.number((found["course"] or found["bare_course"]).strip(), 0.0, 360.0),
             altitude_m=fields.altitude(float(found["altitude"])) if found["altitude"] else None,
             satellites=int(found["satellites"]) if found["satellites"] else None,
         )
@@ -306,22 +310,17 @@ def _position(command: str, body: str, *, year_first: bool) -> _Said | None:
     return _Said(device_time=time, fix=fix, alarm=alarm, status=status, extra=extra)
 
 
-def _number(text: str, limit: float) -> float | None:
-    """Return a number of 0 to `limit`, None where it is blank or beyond."""
-    value = float(text) if text.strip() else -1.0
-    return value if 0.0 <= value <= limit else None
-
-
 def _time(date: str, clock: str, *, year_first: bool = False) -> datetime | None:
     first, month, last = date[0:2], date[2:4], date[4:6]
     return fields.utc(first if year_first else last, month, last if year_first else first, clock)
 
 
-def _cell(mcc: str, mnc: str, lac: str, cid: str, *, base: int = 10) -> Cell:
-    numbers = int(mcc), int(mnc), int(lac, base), int(cid, base)
-    if not all(0 <= number <= limit for number, limit in zip(numbers, _CELL_LIMITS, strict=True)):
-        raise DecodeError("cell", numbers)
-    return Cell(mcc=numbers[0], mnc=numbers[1], lac=numbers[2], cid=numbers[3])
+def _cell(mcc: str, mnc: str, lac: str, cid: str) -> Cell:
+    network, operator = fields.whole(mcc, 999), fields.whole(mnc, 999)
+    area, tower = fields.whole(lac, 0xFFFF), fields.whole(cid, 0xFFFFFFF)
+    if network is None or operator is None or area is None or tower is None:
+        raise DecodeError("cell", (mcc, mnc, lac, cid))
+    return Cell(mcc=network, mnc=operator, lac=area, cid=tower)
 
 
 def _cells(cells: list[Cell], metres: str = "") -> _Said:
@@ -338,7 +337,7 @@ def _hex_cells(body: str) -> _Said:
     mcc, mnc, *words = (*body.split(","), "")
     cells = []
     while _HEX_TOWER.fullmatch(",".join(words[:2])):
-        cells.append(_cell(mcc, mnc, words[0], words[1], base=16))
+        cells.append(_cell(mcc, mnc, str(int(words[0], 16)), str(int(words[1], 16))))
         words = words[3 if _RSSI.fullmatch(words[2]) else 2 :]
     if not cells:
         raise DecodeError("cell", body)
@@ -358,20 +357,20 @@ def _radio(body: str) -> _Said:
 
 
 def _batteries(body: str) -> _Said:
-    """Read ZC20; 65535 volts and an INST of 255 are unknown."""
+    """Read ZC20: 65535 is no voltage, 255 no INST."""
     date, clock, level, battery, power, inst = (*body.split(","), "")[:6]
     status = Status(
         battery_percent=BATTERY_PERCENT.get(level),
         battery_v=_volt(battery, 100),
         external_v=_volt(power, 10),
     )
-    extra = {"inst": int(inst)} if inst not in ("", "255") else {}
+    extra = {"inst": int(inst)} if fields.whole(inst, 254) is not None else {}
     return _Said(device_time=_time(date, clock), status=status, extra=extra)
 
 
 def _volt(text: str, steps: int) -> float | None:
-    value = int(text)
-    if not 0 <= value <= 65535:
+    value = fields.whole(text, 65535)
+    if value is None:
         raise DecodeError("voltage", text)
     return value / steps if value < 65535 else None
 

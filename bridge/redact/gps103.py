@@ -8,7 +8,7 @@ from bridge.redact.masks import Masks
 from bridge.redact.text import mask_free, mask_telemetry, mask_unknown
 
 _OPENING = re.compile(r"(?P<mark>[\r\n ]*(?:##,)?)(?P<heartbeat>\d*)(?:imei:(?P<id>[^,;*\r\n]*))?")
-_CLOCK = re.compile(r"[\d.]{0,10}", re.ASCII)
+_CLOCK = re.compile(r"\d{6}(?:\.\d{0,6})?", re.ASCII)
 _LOCAL_TIME = re.compile(r"[\d/: ]{0,17}", re.ASCII)
 _CLOCK_AND_DATE = re.compile(r"(?:\d{6}|-+),(?:\d{6}|-+)", re.ASCII)
 _END = ";*\r\n "

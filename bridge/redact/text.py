@@ -7,7 +7,7 @@ from datetime import datetime
 
 from bridge.redact.masks import Masks
 
-_RUN = re.compile(r"\d+", re.ASCII)
+_NUMBER = re.compile(r"\d{3,}\.\d{4,}|\d+", re.ASCII)
 _TELLING_RUN = re.compile(r"\d{5,}", re.ASCII)
 _DIGIT = re.compile(r"\d", re.ASCII)
 
@@ -49,8 +49,15 @@ def mask_free(text: str, masks: Masks) -> str:
 
 
 def mask_telemetry(text: str, masks: Masks, longest: int = 7) -> str:
-    """Mask what cannot be a measurement among measurements: more than `longest` digits in a row."""
-    return _RUN.sub(lambda run: masks.identity(run[0]) if len(run[0]) > longest else run[0], text)
+    """Mask what is no measurement: more than `longest` digits in a row, or degrees and minutes."""
+
+    def masked(found: re.Match[str]) -> str:
+        number = found[0]
+        if not number.isdecimal():
+            return masks.alias(number)
+        return masks.identity(number) if len(number) > longest else number
+
+    return _NUMBER.sub(masked, text)
 
 
 def _masked(found: re.Match[str], masks: Masks, word: str) -> str:

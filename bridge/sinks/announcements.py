@@ -8,10 +8,9 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-
 from bridge import __version__, homeassistant, payloads
 from bridge.config import Config
-from bridge.contract import SCHEMA, VEHICLE_LEAVES, Owner, Topics
+from bridge.contract import BRIDGE_KEY, SCHEMA, VEHICLE_LEAVES, Owner, Topics
 from bridge.intake import Intake
 from bridge.protocols.registry import PROTOCOLS
 
@@ -27,7 +26,9 @@ class Announcements:
         self._started = time.monotonic()
         self._started_at = intake.clock()
         self._counted = (self._started, 0)
-        self._shown_slots: set[int] = set()
+        self._removed: set[str] = set()
+        self.letting_go = False
+        """The component has asked for the entities and not yet confirmed that it has them."""
         self.instance = intake.registry.instance
         self.nonce = secrets.token_hex(8)
         """Tells this process from any other bridge, also from one with a copy of our data folder."""
@@ -124,45 +125,41 @@ class Announcements:
     # --- Home Assistant -----------------------------------------------------------------------------
 
     def entities(self) -> Iterator[tuple[str, bytes]]:
-        """Yield topic and payload of every discovery message, if discovery is ours."""
-        if self.owner == "discovery":
-            for topic, payload in self._discovery_payloads():
-                yield topic, payloads.encode(payload)
-
-    def handover(self, owner: Owner, *, confirmed: bool) -> Iterator[tuple[str, bytes]]:
-        """Yield what a change of owner publishes.
+        """Yield topic and payload of every discovery message, as they should stand now.
 
         A component takes over in two steps, so that names and areas survive: Home Assistant lets
         its entities go, and only when the component confirms are the payloads taken away.
         """
+        owner = self.owner
+        for key in sorted(self._removed.difference(self._intake.vehicles)):
+            yield self._discovery_topic(key), b""
         if owner == "discovery":
-            yield from self.entities()
+            for topic, payload in self._discovery_payloads():
+                yield topic, payloads.encode(payload)
             return
-        letting_go = payloads.encode(homeassistant.migrate_payload())
-        for topic in self._discovery_topics():
-            yield topic, b"" if confirmed or owner == "off" else letting_go
+        letting_go = owner == "component" and self.letting_go
+        farewell = payloads.encode(homeassistant.migrate_payload()) if letting_go else b""
+        for key in (BRIDGE_KEY, *self._intake.vehicles):
+            yield self._discovery_topic(key), farewell
 
-    def topics_of(self, key: str, *, everything: bool) -> Iterator[str]:
-        """Yield a vehicle's discovery topic, and its retained topics."""
-        yield self._discovery_topic(key)
-        if everything:
-            for leaf, retained in VEHICLE_LEAVES.items():
-                if retained:
-                    yield self._topics.vehicle(key, leaf)
+    def removed(self, key: str) -> None:
+        """Have the discovery of a vehicle that was removed taken away, until its key is back."""
+        self._removed.add(key)
+
+    def retained_topics(self, key: str) -> Iterator[str]:
+        """Yield the retained topics of a vehicle."""
+        for leaf, retained in VEHICLE_LEAVES.items():
+            if retained:
+                yield self._topics.vehicle(key, leaf)
 
     def _discovery_topic(self, key: str) -> str:
         prefix = self._config.home_assistant.discovery_prefix
         return homeassistant.device_topic(prefix, self._intake.registry.namespace, key)
 
-    def _discovery_topics(self) -> Iterator[str]:
-        yield self._discovery_topic("bridge")
-        for key in self._intake.vehicles:
-            yield self._discovery_topic(key)
-
     def _discovery_payloads(self) -> Iterator[tuple[str, dict[str, Any]]]:
         namespace = self._intake.registry.namespace
         yield (
-            self._discovery_topic("bridge"),
+            self._discovery_topic(BRIDGE_KEY),
             homeassistant.bridge_payload(
                 topics=self._topics,
                 namespace=namespace,
@@ -186,8 +183,6 @@ class Announcements:
                     model=_model(live.state.protocol),
                 ),
             )
-
-
 
 
 def _model(protocol: str) -> str:

@@ -87,6 +87,8 @@ class MqttSink:
         self._last_alarm: dict[str, tuple[datetime, bytes]] = {}
         self._told: dict[str, bytes] = {}
         self._announce_at: float | None = None
+        self._discovered_at: dict[str, float] = {}
+        """When each discovery topic last got a payload, by the loop's clock."""
         self._serving = False
         """A broker has had us once: from then on we never give way and never give up."""
 
@@ -105,10 +107,7 @@ class MqttSink:
 
     def devices_changed(self) -> None:
         """Publish devices and discovery, once the dust has settled."""
-        if self._announce_at is None:
-            loop = asyncio.get_running_loop()
-            self._announce_at = loop.time() + DEBOUNCE_S
-            loop.call_at(self._announce_at, self._announce_due)
+        self._announce_in(DEBOUNCE_S)
 
     def happened(self, event: dict[str, Any]) -> None:
         """Publish an event; without a broker nobody is there to be told."""
@@ -133,20 +132,26 @@ class MqttSink:
         """Send ``bridge/info`` if it is another one."""
         self._tell(self.topics.bridge_info, payloads.encode(self.info()))
 
+    def vehicles_changed(self) -> None:
+        """Send ``bridge/devices`` if it is another one."""
+        self._tell(self.topics.bridge_devices, payloads.encode(self.announcements.devices()))
+
     def owner_changed(self, owner: Owner, *, confirmed: bool) -> None:
         """Hand the entities over: first let go of them, and take them away when confirmed."""
-        self.info_changed()
-        for topic, payload in self.announcements.handover(owner, confirmed=confirmed):
-            self._tell(topic, payload)
+        self.announcements.letting_go = owner == "component" and not confirmed
+        self._announce()
 
     def forget_vehicle(self, vehicle: Vehicle, *, clear: bool) -> None:
         """Take a removed vehicle's discovery away, and with `clear` its retained topics."""
         self._dirty.pop(vehicle.key, None)
         self._told_position.pop(vehicle.key, None)
         self._last_alarm.pop(vehicle.key, None)
-        for topic in self.announcements.topics_of(vehicle.key, everything=clear):
+        self.announcements.removed(vehicle.key)
+        for topic in self.announcements.retained_topics(vehicle.key) if clear else ():
             self._told.pop(topic, None)
-            self._send(topic, b"", retain=True)
+            # In line behind its rows: an alarm among them must not come after this.
+            self._rows.append(_Publication(topic, b"", retain=True))
+        self._announce()
 
     def info(self) -> Any:
         """Return the payload of ``bridge/info``."""
@@ -266,24 +271,28 @@ class MqttSink:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(wait):
                     async for message in client.messages:
-                        self._weigh(message, response)
+                        if self._weigh(message, response):
+                            # It may have begun to listen only after our question.
+                            await client.publish(request, payloads.encode(self.identity()), qos=1)
 
-    def _weigh(self, message: aiomqtt.Message, response: str) -> None:
+    def _weigh(self, message: aiomqtt.Message, response: str) -> bool:
+        """Whether another bridge asks who is to give way to us; raises where we are to."""
         try:
             body = msgspec.json.decode(_bytes(message))
-        except (msgspec.DecodeError, UnicodeDecodeError):
-            return
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return False
         if message.topic.value == response and isinstance(body, dict):
             body = body.get("data")
         nonce = body.get("nonce") if isinstance(body, dict) else None
         if not isinstance(nonce, str) or nonce == self._nonce or message.retain:
-            return
+            return False
         serves = message.topic.value == response
         if serves or nonce < self._nonce:
             raise DuplicateBridgeError(
                 f"another bridge already serves the topic {self.topics.base!r} on "
                 f"{self._where()}. Stop it, or give this one another mqtt.base_topic"
             )
+        return True
 
     async def _serve(self, client: aiomqtt.Client) -> None:
         """Tell what is, then pump, until the connection is lost or we are cancelled."""
@@ -417,6 +426,12 @@ class MqttSink:
         self._urgent.append(_Publication(topic, payload, retain))
         self._wake.set()
 
+    def _announce_in(self, seconds: float) -> None:
+        if self._announce_at is None:
+            loop = asyncio.get_running_loop()
+            self._announce_at = loop.time() + seconds
+            loop.call_at(self._announce_at, self._announce_due)
+
     def _announce_due(self) -> None:
         self._announce_at = None
         self._announce()
@@ -427,10 +442,22 @@ class MqttSink:
             return
         self.info_changed()
         self._tell(self.topics.bridge_discovery, payloads.encode(self.announcements.discovery()))
-        self._tell(self.topics.bridge_devices, payloads.encode(self.announcements.devices()))
+        self.vehicles_changed()
         self._tell(self.topics.bridge_health, payloads.encode(self.health()))
         for topic, payload in self.announcements.entities():
-            self._tell(topic, payload)
+            self._discover(topic, payload)
+
+    def _discover(self, topic: str, payload: bytes) -> None:
+        """Publish a discovery payload, once Home Assistant has had time for the one before it."""
+        if self._told.get(topic) == payload:
+            return
+        now = asyncio.get_running_loop().time()
+        wait = self._discovered_at.get(topic, -math.inf) + DEBOUNCE_S - now
+        if wait > 0:
+            self._announce_in(wait)
+            return
+        self._discovered_at[topic] = now
+        self._tell(topic, payload)
 
     async def _tick(self) -> None:
         """Tell what changes by time alone: health, the end of a permission, of an alarm, a link."""
@@ -488,7 +515,8 @@ class MqttSink:
 
 
 def _is_verb(verb: str) -> bool:
-    return len(verb) <= 40 and all(part.isidentifier() for part in verb.split("/"))
+    words = verb.split("/")
+    return len(verb) <= 40 and verb.isascii() and all(word.isidentifier() for word in words)
 
 
 def _bytes(message: aiomqtt.Message) -> bytes:
