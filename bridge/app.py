@@ -1,7 +1,8 @@
 """The composition root: builds every room, runs them, and leaves in good order.
 
-Coming up: folder, registry, journal, state, port, broker. Going down: port, journal, broker, folder.
-So what arrives is taken before anybody is told of it, and what was taken is told if it can be.
+Coming up: folder, registry, journal, state, port, broker. Going down: port, broker, journal,
+folder. So what arrives is taken before anybody is told of it, and what was taken is told if it can
+be.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from datetime import UTC, datetime
 from bridge import __version__, embedded
 from bridge.config import Config, Mqtt
 from bridge.datafolder import lock_folder
+from bridge.errors import BrokerError
 from bridge.intake import Intake
 from bridge.journal import Journal
 from bridge.listener import Listener
@@ -114,9 +116,15 @@ async def _find_broker(mqtt: Mqtt, stack: AsyncExitStack) -> Mqtt:
     """Return the broker to use: the configured one, one on this machine, or our own."""
     if mqtt.host is not None:
         return mqtt
-    if await embedded.answers(LOOPBACK, mqtt.port):
+    there = await embedded.found(LOOPBACK, mqtt.port)
+    if there == "broker":
         _log.info("no broker is configured; using the one on %s:%d", LOOPBACK, mqtt.port)
         return replace(mqtt, host=LOOPBACK)
+    if there == "stranger":
+        raise BrokerError(
+            f"what answers on {LOOPBACK}:{mqtt.port} is no MQTT broker, or wants TLS. Name your "
+            "broker with mqtt.host, or let mqtt.port be one that is free"
+        )
     await stack.enter_async_context(embedded.broker(LOOPBACK, mqtt.port))
     _log.info(
         "no broker is configured and none runs here: started a small one on %s:%d, for trying "

@@ -1,58 +1,109 @@
-"""Asking a running bridge from outside: one request over MQTT, one answer."""
+"""Asking a running bridge from outside: requests over MQTT, and what it keeps retained there."""
 
 from __future__ import annotations
 
 import asyncio
 import secrets
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import aiomqtt
 import msgspec
 
 from bridge.config import Config
-from bridge.contract import Topics
+from bridge.contract import OFFLINE, ONLINE, Topics
 from bridge.errors import RequestError
 
 PATIENCE_S = 3.0
+
+Body = dict[str, Any]
 
 
 class NoAnswerError(Exception):
     """No bridge answered: no broker there, or nobody behind it."""
 
 
-async def ask(config: Config, verb: str, body: dict[str, Any]) -> Any:
-    """Send a request and return the data of its answer.
+class Bridge:
+    """A running bridge, reached through its broker; made by `reached`."""
 
-    Raises RequestError with the bridge's words, NoAnswerError where none comes in `PATIENCE_S`.
-    """
-    topics = Topics(config.mqtt.base_topic)
-    transaction = secrets.token_hex(8)
-    try:
-        async with asyncio.timeout(PATIENCE_S), _client(config) as client:
-            await client.subscribe(topics.response(verb), qos=1)
+    def __init__(self, client: aiomqtt.Client, topics: Topics) -> None:
+        self._client = client
+        self._topics = topics
+        self._online = False
+
+    async def ask(self, verb: str, body: Body) -> Body:
+        """Send a request and return the data of its answer.
+
+        Raises RequestError with the bridge's words, NoAnswerError where none come.
+        """
+        transaction = secrets.token_hex(8)
+        response = self._topics.response(verb)
+        async with _patience():
+            await self._client.subscribe(response, qos=1)
             payload = msgspec.json.encode({**body, "transaction": transaction})
-            await client.publish(topics.request(verb), payload, qos=1)
-            async for message in client.messages:
-                answer = msgspec.json.decode(message.payload)
-                if isinstance(answer, dict) and answer.get("transaction") == transaction:
-                    break
-    except (aiomqtt.MqttError, TimeoutError, msgspec.DecodeError) as error:
-        raise NoAnswerError(str(error)) from None
-    if answer["status"] != "ok":
-        raise RequestError(str(answer.get("error", "refused")))
-    return answer.get("data")
+            await self._client.publish(self._topics.request(verb), payload, qos=1)
+            answer: Body = {}
+            while answer.get("transaction") != transaction:
+                answer = await self._next(response)
+        if answer.get("status") != "ok":
+            raise RequestError(str(answer.get("error", "refused")))
+        data: Body = answer["data"]
+        return data
+
+    async def retained(self, topic: str) -> Body:
+        """Return the JSON object that a bridge which is there keeps on a topic.
+
+        Raises NoAnswerError where there is none: what one that has stopped left behind may be old.
+        """
+        async with _patience():
+            await self._client.subscribe(topic, qos=1)
+            found = await self._next(topic)
+            while not self._online:
+                await self._hear(self._topics.bridge_state)
+            return found
+
+    async def _next(self, topic: str) -> Body:
+        """Return the next JSON object of a topic."""
+        while True:
+            found = msgspec.json.decode(await self._hear(topic))
+            if isinstance(found, dict):
+                return found
+
+    async def _hear(self, topic: str) -> bytes:
+        """Return the next payload of a topic; raise once the bridge says that it is not there."""
+        async for message in self._client.messages:
+            payload = message.payload
+            if message.topic.value == self._topics.bridge_state:
+                if payload == OFFLINE.encode():
+                    raise NoAnswerError("no bridge runs")
+                self._online = payload == ONLINE.encode()
+            if message.topic.value == topic and isinstance(payload, bytes):
+                return payload
+        raise NoAnswerError("the broker hung up")
 
 
-async def retained(config: Config, topic: str) -> Any:
-    """Return the JSON kept on a topic. Raises NoAnswerError where there is none."""
+@asynccontextmanager
+async def reached(config: Config) -> AsyncIterator[Bridge]:
+    """Connect to the broker as configured. Raises NoAnswerError where it does not let us."""
+    topics = Topics(config.mqtt.base_topic)
+    async with AsyncExitStack() as stack:
+        async with _patience():
+            client = await stack.enter_async_context(_client(config))
+            await client.subscribe(topics.bridge_state, qos=1)
+        yield Bridge(client, topics)
+
+
+@asynccontextmanager
+async def _patience() -> AsyncIterator[None]:
+    """Raise NoAnswerError where the body takes too long or the broker is lost."""
     try:
-        async with asyncio.timeout(PATIENCE_S), _client(config) as client:
-            await client.subscribe(topic, qos=1)
-            async for message in client.messages:
-                return msgspec.json.decode(message.payload)
-    except (aiomqtt.MqttError, TimeoutError, msgspec.DecodeError) as error:
+        async with asyncio.timeout(PATIENCE_S):
+            yield
+    except TimeoutError:
+        raise NoAnswerError(f"no answer within {PATIENCE_S:g} s") from None
+    except (aiomqtt.MqttError, msgspec.DecodeError) as error:
         raise NoAnswerError(str(error)) from None
-    raise NoAnswerError(topic)
 
 
 def _client(config: Config) -> aiomqtt.Client:
@@ -64,7 +115,8 @@ def _client(config: Config) -> aiomqtt.Client:
         identifier=f"tk103b-cli-{secrets.token_hex(4)}",
         username=mqtt.username,
         password=mqtt.password.reveal() if mqtt.password else None,
-        protocol=aiomqtt.ProtocolVersion.V311,
+        # What every broker speaks, unless somebody says that theirs does not.
+        protocol=aiomqtt.ProtocolVersion.V5 if mqtt.protocol == "5" else None,
         timeout=PATIENCE_S,
         tls_params=(
             aiomqtt.TLSParameters(

@@ -8,22 +8,42 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from typing import Literal
 
 from bridge.errors import BrokerError
+
+Found = Literal["nobody", "broker", "stranger"]
+
+_PATIENCE_S = 5.0
+_CONNECT = b"\x10\x0c\x00\x04MQTT\x04\x02\x00\x0a\x00\x00"
+"""MQTT 3.1.1, clean session, nobody's name: every broker answers it, even one that refuses."""
+_CONNACK = b"\x20"
+_DISCONNECT = b"\xe0\x00"
 
 _PLUGINS = {"amqtt.plugins.authentication.AnonymousAuthPlugin": {"allow_anonymous": True}}
 
 
-async def answers(host: str, port: int) -> bool:
-    """Whether anything takes connections there."""
-    with suppress(OSError, TimeoutError):
-        async with asyncio.timeout(2.0):
-            _, writer = await asyncio.open_connection(host, port)
+async def found(host: str, port: int) -> Found:
+    """Return who takes connections there; a broker is one that answers a CONNECT, and be it no."""
+    try:
+        async with asyncio.timeout(_PATIENCE_S):
+            reader, writer = await asyncio.open_connection(host, port)
+    except (OSError, TimeoutError):
+        return "nobody"
+    try:
+        async with asyncio.timeout(_PATIENCE_S):
+            writer.write(_CONNECT)
+            first = await reader.read(1)
+        if first == _CONNACK:
+            writer.write(_DISCONNECT)
+            return "broker"
+    except (OSError, TimeoutError):
+        pass
+    finally:
         writer.close()
         with suppress(OSError):
             await writer.wait_closed()
-        return True
-    return False
+    return "stranger"
 
 
 @asynccontextmanager

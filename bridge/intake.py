@@ -21,6 +21,7 @@ import msgspec
 
 from bridge import record as rows
 from bridge.config import Config
+from bridge.errors import BridgeError
 from bridge.frames import FrameRecord
 from bridge.guests import Guests, PermitJoin
 from bridge.journal import Entry, Journal
@@ -38,7 +39,6 @@ CHECKPOINT_EVERY = 200
 AUTO_ACCEPT_LIMIT = 20
 """`access.unknown: accept` takes no more vehicles than this; it is an open door."""
 
-UDP_CONNECTED = timedelta(minutes=5)
 ASLEEP = timedelta(hours=24)
 
 _log = logging.getLogger(__name__)
@@ -120,9 +120,12 @@ class Intake:
         self.watchers: list[Watcher] = []
         self.vehicles: dict[str, Live] = {}
         self.strangers = Once()
+        self.newcomers = Once()
+        self.acquaintances = Once()
+        """Lines about guests, and about accepted trackers: no flood of others holds them back."""
         self._purging: set[str] = set()
         """Keys whose history is going, and must not be read any more."""
-        self._waiting_for_room: list[Callable[[], None]] = []
+        self._waiting_for_room: dict[Callable[[], None], None] = {}
 
     # --- coming up ----------------------------------------------------------------------------------
 
@@ -170,31 +173,38 @@ class Intake:
 
     @property
     def has_room(self) -> bool:
-        """Whether the journal takes another report now; if not, stop reading."""
-        return self.journal.has_room
+        """Whether to go on reading; if not, what comes would find no place in the journal.
+
+        While that cannot be written we read on: heartbeats want their answer, and a report that
+        finds no place is let go, unconfirmed (rule D).
+        """
+        return self.journal.failed is not None or self.journal.has_room
 
     def when_there_is_room(self, resume: Callable[[], None]) -> None:
         """Have `resume` called once after a commit."""
-        self._waiting_for_room.append(resume)
+        self._waiting_for_room[resume] = None
 
-    def take(self, event: Event, session: Session, now: datetime) -> None:
-        """Take one event of a peer; its reply goes out in its turn."""
+    def take(self, event: Event, session: Session, now: datetime, *, again: bool = False) -> bool:
+        """Take one event of a peer; its reply goes out in its turn.
+
+        `again`: it repeats one that was taken, and is answered, not journalled. False: the journal
+        had no place for its report, which is lost unless the tracker repeats it.
+        """
         session.last_seen = now
         if isinstance(event, Rejected):
             self._rejected(event, session, now)
-            return
+            return True
         self.counters.messages += 1
         device_id = event.messages[0].device_id
-        vehicle = self.registry.match(device_id)
+        vehicle = self.registry.match(device_id) or self._accepted_by_rule(device_id, now)
         if vehicle is None:
-            self._stranger(event, device_id, session, now)
-            return
+            self._stranger(event, device_id, session, now, again=again)
+            return True
         live = self.vehicles.get(vehicle.key)
         if live is None:  # came with a reloaded registry
             live = self.vehicles[vehicle.key] = Live(vehicle)
         tracker_id = full_id(vehicle, device_id)
-        if session.tracker_id != tracker_id or session.vehicle != vehicle.key:
-            self._identified(live, tracker_id, session, now)
+        self._speaks(live, tracker_id, session, now)
         live.transport = session.transport
         live.last_seen = now
         reply = event.reply
@@ -205,38 +215,38 @@ class Intake:
             *([_frame(tracker_id, event, session, now, reply, "out")] if reply else []),
         ]
         report = next((said for said in event.messages if isinstance(said, Report)), None)
-        if report is None:
-            self.journal.append_frames(frames)
-            if self.journal.failed and reply:
-                # Without it the tracker hangs up; it promises nothing about any report.
-                session.send(reply)
-            else:
-                session.hold(reply, now, ready=True)
-                session.flush(now)
+        if report is None or again:
+            if not again:
+                self.journal.append_frames(frames)
+            self._answer(session, reply, confirms=report is not None)
             self._tell_changed(vehicle.key)
-            return
-        pending = session.hold(reply, now, ready=False)
+            return True
+        pending = session.hold(reply, ready=False)
 
         def committed() -> None:
             pending.ready = True
-            session.flush(self.clock())
+            session.flush()
 
-        self._append(live, report, session.transport, frames, committed, now)
+        if self._append(live, report, session.transport, frames, committed, now):
+            return True
+        session.withdraw(pending)
+        return False
 
-    def heard_again(self, session: Session, now: datetime) -> None:
-        """Note a repeated datagram: the tracker is there, and has nothing new to say."""
-        session.last_seen = now
-        live = self.vehicles.get(session.vehicle)
-        if live is not None:
-            live.last_seen = now
-            self._tell_changed(session.vehicle)
+    def _answer(self, session: Session, reply: bytes, *, confirms: bool) -> None:
+        """Give a reply whose own frame needs no commit; `confirms`: it speaks of a report."""
+        if not self.journal.failed:
+            session.hold(reply, ready=True)
+            session.flush()
+        elif reply and not confirms:
+            # Without it the tracker hangs up; it promises nothing about any report.
+            session.send(reply)
 
     def left(self, session: Session) -> None:
         """Note that a peer is gone."""
         session.closed = True
-        if self.sessions.leave(session) and session.vehicle:
-            self._happened("disconnected", session.vehicle, session)
-            self._tell_changed(session.vehicle)
+        for tracker_id, key in self.sessions.leave(session).items():
+            self._happened("disconnected", key, session, id=tracker_id)
+            self._tell_changed(key)
 
     def _append(
         self,
@@ -248,8 +258,8 @@ class Intake:
         now: datetime,
         *,
         waited: bool = False,
-    ) -> None:
-        """Fold a report and queue it; what follows the commit is in `_committed`."""
+    ) -> bool:
+        """Fold a report and queue it; `_committed` follows. False: the journal had no place."""
         self.counters.reports += 1
         age = now - (report.device_time or report.received_at)
         late = age > self.live_age or "replayed" in report.extra
@@ -261,6 +271,8 @@ class Intake:
         if not self.journal.append(entry, list(frames), done):
             live.folded = before
             self.counters.lost += 1
+            return False
+        return True
 
     def _fold(self, live: Live, report: Report, *, late: bool, silent: bool) -> tuple[Any, Any]:
         folded = fold(live.folded, report, late=late, silent=silent)
@@ -289,47 +301,74 @@ class Intake:
             for watcher in self.watchers:
                 watcher.committed(seq, live.vehicle.key, record)
         if self._waiting_for_room and self.has_room:
-            waiting, self._waiting_for_room = self._waiting_for_room, []
+            waiting, self._waiting_for_room = self._waiting_for_room, {}
             for resume in waiting:
                 resume()
 
-    def _identified(self, live: Live, device_id: str, session: Session, now: datetime) -> None:
-        """Settle who speaks for a tracker: the newest connection, but no datagram over a live one."""
+    def _speaks(self, live: Live, tracker_id: str, session: Session, now: datetime) -> None:
+        """Settle who speaks for a tracker: the newest one, but no datagram over a live one."""
         key = live.vehicle.key
-        session.vehicle = key
-        offset = live.vehicle.timezone_minutes
-        session.connection.set_utc_offset(offset)
-        takeover = self.sessions.identify(session, device_id, now)
+        if session.vehicle != key:
+            session.vehicle = key
+            session.connection.set_utc_offset(live.vehicle.timezone_minutes)
+        session.tracker_id = tracker_id
+        current = self.sessions.of(tracker_id)
+        if session.closed or (current is session and session.speaks_for[tracker_id] == key):
+            return
+        takeover = self.sessions.identify(session, tracker_id, key, now)
         log = bound(
-            _log, vehicle=key, tracker=tail(device_id), peer=session.peer,
+            _log, vehicle=key, tracker=tail(tracker_id), peer=session.peer,
             protocol=_protocol(session),
         )  # fmt: skip
-        if takeover is not None and takeover.alternating:
-            suppressed = self.strangers.due(f"duplicate {device_id}", now)
-            if suppressed is not None:
-                log.warning("two devices report with the identity of this tracker")
-                self._happened("duplicate_session", key, session)
-        if takeover is not None and takeover.refused:
+        if takeover is None:
+            often = self.acquaintances.due(f"connected {tracker_id}", now) is None
+            log.log(
+                logging.DEBUG if often else logging.INFO,
+                "tracker connected over %s",
+                session.transport.upper(),
+            )
+            self._happened("connected", key, session, id=tracker_id)
             return
-        if takeover is not None:
+        if (
+            takeover.alternating
+            and self.acquaintances.due(f"duplicate {tracker_id}", now) is not None
+        ):
+            log.warning("two devices report with the identity of this tracker")
+            self._happened("duplicate_session", key, session, id=tracker_id)
+        if not takeover.refused:
             takeover.older.close("a newer connection of the same tracker took over")
-        log.info("tracker connected over %s", session.transport.upper())
-        self._happened("connected", key, session)
 
     # --- strangers ----------------------------------------------------------------------------------
 
-    def _stranger(
-        self, event: Received, device_id: str, session: Session, now: datetime
-    ) -> None:
+    def _accepted_by_rule(self, device_id: str, now: datetime) -> Vehicle | None:
+        """Accept an unknown tracker that the configuration lets in, None for any other."""
         access = self.config.access
+        if device_id not in access.allow and (
+            access.unknown != "accept" or len(self.registry.accepted()) >= AUTO_ACCEPT_LIMIT
+        ):
+            return None
+        if self.registry.is_blocked(device_id):
+            return None
+        return self._try_to_accept(device_id, "", now)
+
+    def _try_to_accept(self, device_id: str, name: str, now: datetime) -> Vehicle | None:
+        """Accept a tracker that nobody has asked about; None, and a log line, if that fails."""
+        try:
+            return self.accept(device_id, name=name, now=now).vehicle
+        except BridgeError as error:
+            if self.acquaintances.due("cannot accept", now) is not None:
+                bound(_log, tracker=tail(device_id)).error("cannot be accepted: %s", error)
+            return None
+
+    def _stranger(
+        self, event: Received, device_id: str, session: Session, now: datetime, *, again: bool
+    ) -> None:
         session.tracker_id = device_id
+        if session.vehicle:
+            session.vehicle = ""
+            session.connection.set_utc_offset(None)
         blocked = self.registry.is_blocked(device_id)
-        room = len(self.registry.accepted()) < AUTO_ACCEPT_LIMIT
-        if not blocked and (device_id in access.allow or (access.unknown == "accept" and room)):
-            self.accept(device_id, now=now)
-            self.take(event, session, now)
-            return
-        if blocked or access.unknown == "ignore":
+        if blocked or self.config.access.unknown == "ignore":
             self.counters.refused += 1
             if self.strangers.due(f"refused {session.address}", now) is not None:
                 bound(_log, peer=session.peer, tracker=tail(device_id)).info(
@@ -337,13 +376,14 @@ class Intake:
                 )
             session.close("not accepted")
             return
-        session.hold(event.reply, now, ready=True)
-        session.flush(now)
+        session.hold(event.reply, ready=True)
+        session.flush()
         self.guests.keep(
             session.address, _frame(device_id, event, session, now, event.frame, "in")
         )
         for message in event.messages:
-            self._guest(message, device_id, session, now)
+            if not (again and isinstance(message, Report)):
+                self._guest(message, device_id, session, now)
 
     def _guest(self, message: Message, device_id: str, session: Session, now: datetime) -> None:
         change = self.guests.saw(
@@ -354,21 +394,33 @@ class Intake:
             now=now,
             message=message,
         )
+        contested = self.permit_join.contested
         joined = self.permit_join.saw(device_id, now=now, message=message)
+        if self.permit_join.contested not in (contested, None):
+            _log.warning("two trackers came while joining was permitted: neither was accepted")
+            self._happened("join_contested", "", session, ids=self.permit_join.contested)
         if joined is not None:
-            live = self.accept(device_id, name=joined.name, now=now)
-            bound(_log, vehicle=live.vehicle.key).info("accepted: joining was permitted")
+            vehicle = self._try_to_accept(device_id, joined.name, now)
+            if vehicle is not None:
+                bound(_log, vehicle=vehicle.key).info("accepted: joining was permitted")
             return
         if change is None:
             return
         self._tell_devices()
-        if change.is_new:
+        if change.is_new and self._introduces(session.address, now):
             bound(_log, peer=session.peer, protocol=message.protocol).warning(
                 "unknown tracker %s waits to be accepted: tk103b-bridge accept %s --name NAME",
                 device_id,
                 device_id,
             )
             self._happened("tracker_pending", "", session, id=device_id)
+
+    def _introduces(self, address: str, now: datetime) -> bool:
+        """Whether one more guest of an address is told of: as many an hour as it has places."""
+        places = range(self.config.limits.guests_per_address)
+        return any(
+            self.newcomers.due((address, place), now) is not None for place in places
+        )
 
     def _rejected(self, event: Rejected, session: Session, now: datetime) -> None:
         self.counters.rejected += 1
@@ -385,10 +437,14 @@ class Intake:
                 session.address,
                 _frame(session.tracker_id, event, session, now, event.frame, "in", event.reason),
             )
-        suppressed = self.strangers.due(f"rejected {session.address}", now)
+        suppressed = (
+            self.acquaintances.due(f"rejected {session.tracker_id}", now)
+            if session.vehicle
+            else self.strangers.due(f"rejected {session.address}", now)
+        )
         if suppressed is not None:
             bound(
-                _log, vehicle=session.vehicle, peer=session.peer, protocol=event.protocol
+                _log, vehicle=session.vehicle or None, peer=session.peer, protocol=event.protocol
             ).warning(
                 "rejected %d bytes: %s%s", len(event.frame), event.reason,
                 f" ({suppressed} more in the last hour)" if suppressed else "",
@@ -453,8 +509,9 @@ class Intake:
         self._let_in(live, new_id, self.clock())
 
     def _hang_up(self, tracker_ids: set[str], reason: str) -> None:
-        for session in self.sessions.all():
-            if session.tracker_id in tracker_ids:
+        for tracker_id in tracker_ids:
+            session = self.sessions.of(tracker_id)
+            if session is not None:
                 session.close(reason)
 
     # --- what can be seen ---------------------------------------------------------------------------
@@ -462,12 +519,8 @@ class Intake:
     def link(self, key: str, now: datetime) -> str:
         """Return connected, asleep (parked and silent, which is well) or lost."""
         live = self.vehicles[key]
-        for tracker_id in live.vehicle.trackers:
-            session = self.sessions.of(tracker_id)
-            if session is not None and (
-                session.transport == "tcp" or now - session.last_seen < UDP_CONNECTED
-            ):
-                return "connected"
+        if any(self.sessions.of(tracker_id) is not None for tracker_id in live.vehicle.trackers):
+            return "connected"
         parked = live.state.values.get("ignition") is False or live.state.motion is False
         if live.last_seen is not None and parked and now - live.last_seen < ASLEEP:
             return "asleep"

@@ -14,7 +14,7 @@ import msgspec
 
 
 class Alarm(StrEnum):
-    """Alarm kinds of the whole family, most severe first: of several in one frame the first wins."""
+    """Alarm kinds of the whole family, the most severe first: of several in a frame it wins."""
 
     SOS = "sos"
     ACCIDENT = "accident"
@@ -105,8 +105,8 @@ class Report(
 ):
     """One frame with something to tell: a position, an alarm, inputs, telemetry or a cell.
 
-    `keyword` is the protocol's own word for the kind of frame (``tracker``, ``BR00``); `extra` holds
-    what the decoder knows beyond the named fields, JSON values only.
+    `keyword` is the protocol's own word for the kind of frame (``tracker``, ``BR00``); `extra`
+    holds what the decoder knows beyond the named fields, JSON values only.
     """
 
     device_id: str

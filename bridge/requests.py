@@ -1,4 +1,4 @@
-"""What people and programs may ask of a running bridge: ``bridge/request/*`` -> ``bridge/response/*``.
+"""What people and programs ask of a running bridge: ``bridge/request/*`` -> ``bridge/response/*``.
 
 A request is a JSON object with an optional ``transaction``, which comes back in the answer:
 ``{"transaction": ..., "status": "ok", "data": {...}}`` or ``{"status": "error", "error": "..."}``.
@@ -44,10 +44,10 @@ class Announcer(Protocol):
     def forget_vehicle(self, vehicle: Vehicle, *, clear: bool) -> None:
         """Take a removed vehicle's discovery away, and with `clear` its retained topics."""
 
-    def info(self) -> Any:
+    def info(self) -> dict[str, Any]:
         """Return the payload of ``bridge/info``."""
 
-    def health(self) -> Any:
+    def health(self) -> dict[str, Any]:
         """Return the payload of ``bridge/health``."""
 
     def identity(self) -> dict[str, Any]:
@@ -186,11 +186,11 @@ class Requests:
         self._announcer.republish()
         return {}
 
-    async def _info(self, body: Body) -> Any:
+    async def _info(self, body: Body) -> Body:
         del body
         return self._announcer.info()
 
-    async def _health(self, body: Body) -> Any:
+    async def _health(self, body: Body) -> Body:
         del body
         return self._announcer.health()
 

@@ -19,59 +19,87 @@ Transport = Literal["tcp", "udp"]
 ALTERNATING = timedelta(minutes=10)
 """Within this time a peer that comes back after having been taken over from is a second tracker."""
 
-
 _MOST_REPLACED = 1000
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Pending:
     """A reply in its turn: it goes out once its own frame and all earlier ones are on disk."""
 
     reply: bytes
     ready: bool
     send: Callable[[bytes], None]
-    expires_at: datetime | None
 
 
 @dataclass(slots=True, eq=False)
 class Session:
-    """One peer. `send` writes bytes to it, `close` ends it with a reason for the log."""
+    """One peer. `send` writes bytes to it, `close` ends it with a reason for the log.
+
+    `tracker_id` is who spoke last, `vehicle` whose tracker that is, empty while it is nobody's.
+    """
 
     transport: Transport
     peer: str
     address: str
+    """Its sender as limits see it, as `listener.gate.source_of` gives it."""
     connection: Connection
     send: Callable[[bytes], None]
     close: Callable[[str], None]
     since: datetime
     last_seen: datetime
-    reply_within: timedelta | None = None
-    """A reply that becomes ready later is not sent any more."""
     bytes_in: int = 0
     tracker_id: str = ""
     vehicle: str = ""
+    speaks_for: dict[str, str] = field(default_factory=dict)
+    """Vehicle by tracker id, of every accepted tracker heard here: a gateway carries several."""
     closed: bool = False
-    expired_replies: int = 0
+    ending: bool = False
     _outbox: deque[Pending] = field(default_factory=deque)
 
-    def hold(self, reply: bytes, now: datetime, *, ready: bool) -> Pending:
+    @property
+    def is_known(self) -> bool:
+        """Whether it speaks for an accepted tracker, or has."""
+        return bool(self.vehicle or self.speaks_for)
+
+    @property
+    def waiting(self) -> int:
+        """How many replies wait for a commit, or for their turn."""
+        return len(self._outbox)
+
+    def hold(self, reply: bytes, *, ready: bool) -> Pending:
         """Put a reply (or none, as a barrier) in line, to be sent the way `send` is now."""
-        expires_at = now + self.reply_within if self.reply_within is not None else None
-        pending = Pending(reply, ready, self.send, expires_at)
+        pending = Pending(reply, ready, self.send)
         self._outbox.append(pending)
         return pending
 
-    def flush(self, now: datetime) -> None:
+    def withdraw(self, pending: Pending) -> None:
+        """Take a reply out of the line: its report found no place, so it must not be confirmed."""
+        self._outbox.remove(pending)
+        self.flush()
+
+    def flush(self) -> None:
         """Send what is ready, up to the first reply that still waits for its commit."""
         outbox = self._outbox
         while outbox and outbox[0].ready:
-            pending = outbox.popleft()
-            if not pending.reply or self.closed:
-                continue
-            if pending.expires_at is not None and now > pending.expires_at:
-                self.expired_replies += 1
-            else:
-                pending.send(pending.reply)
+            self._send(outbox.popleft())
+        if self.ending and not outbox and not self.closed:
+            self.close("")
+
+    def release(self) -> None:
+        """Send what is ready past what waits, for a journal that cannot be written (rule D)."""
+        ready = [pending for pending in self._outbox if pending.ready]
+        self._outbox = deque(pending for pending in self._outbox if not pending.ready)
+        for pending in ready:
+            self._send(pending)
+
+    def finish(self) -> None:
+        """Close once the last reply is out: the peer has nothing more to say, but still listens."""
+        self.ending = True
+        self.flush()
+
+    def _send(self, pending: Pending) -> None:
+        if pending.reply and not self.closed:
+            pending.send(pending.reply)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,46 +113,50 @@ class Takeover:
 
 @dataclass(slots=True)
 class Sessions:
-    """The sessions that have said who they are, newest of each tracker."""
+    """The sessions that speak for accepted trackers, the newest of each."""
 
     idle: timedelta
     """A TCP session that spoke within this time is not taken over by a datagram."""
     _current: dict[str, Session] = field(default_factory=dict)
     _replaced: dict[str, tuple[str, datetime]] = field(default_factory=dict)
 
-    def identify(self, session: Session, tracker_id: str, now: datetime) -> Takeover | None:
+    def __len__(self) -> int:
+        return len(self._current)
+
+    def identify(
+        self, session: Session, tracker_id: str, vehicle: str, now: datetime
+    ) -> Takeover | None:
         """Note which tracker a session speaks for; return what that did to an older session."""
-        if session.tracker_id and session.tracker_id != tracker_id:
-            self.leave(session)
-        session.tracker_id = tracker_id
         older = self._current.get(tracker_id)
-        if older is session:
+        if older is None or older.closed or older is session:
+            self._put(session, tracker_id, vehicle)
             return None
-        if older is None or older.closed:
-            self._current[tracker_id] = session
-            return None
-        spoke_lately = now - older.last_seen < self.idle
+        spoke_lately = abs(now - older.last_seen) < self.idle
         if session.transport == "udp" and older.transport == "tcp" and spoke_lately:
             return Takeover(older, refused=True, alternating=True)
-        address, at = self._replaced.get(tracker_id, ("", now))
-        self._current[tracker_id] = session
+        address, at = self._replaced.pop(tracker_id, ("", now))
         self._replaced[tracker_id] = (older.address, now)
         while len(self._replaced) > _MOST_REPLACED:
             del self._replaced[next(iter(self._replaced))]
-        back_again = address == session.address != older.address and now - at <= ALTERNATING
+        self._put(session, tracker_id, vehicle)
+        back_again = address == session.address != older.address and abs(now - at) <= ALTERNATING
         return Takeover(older, refused=False, alternating=back_again)
 
-    def leave(self, session: Session) -> bool:
-        """Forget a session; True if it was the current one of its tracker."""
-        if self._current.get(session.tracker_id) is not session:
-            return False
-        del self._current[session.tracker_id]
-        return True
+    def _put(self, session: Session, tracker_id: str, vehicle: str) -> None:
+        self._current[tracker_id] = session
+        session.speaks_for[tracker_id] = vehicle
+
+    def leave(self, session: Session) -> dict[str, str]:
+        """Forget a session; return vehicle by tracker id of those it was the current one of."""
+        left = {
+            tracker_id: vehicle
+            for tracker_id, vehicle in session.speaks_for.items()
+            if self._current.get(tracker_id) is session
+        }
+        for tracker_id in left:
+            del self._current[tracker_id]
+        return left
 
     def of(self, tracker_id: str) -> Session | None:
         """Return the session that speaks for a tracker now."""
         return self._current.get(tracker_id)
-
-    def all(self) -> list[Session]:
-        """Return every identified session."""
-        return list(self._current.values())

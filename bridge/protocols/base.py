@@ -31,8 +31,8 @@ class Claim(Enum):
 class Cut(msgspec.Struct, frozen=True, gc=False):
     """One step of framing at a place in the buffer.
 
-    ``consumed == 0``: the frame is not complete, more bytes are needed. ``frame is None`` with bytes
-    consumed: noise between frames, skipped. Else `frame` with its delimiter, as received.
+    ``consumed == 0``: the frame is not complete, more bytes are needed. ``frame is None`` with
+    bytes consumed: noise between frames, skipped. Else `frame` with its delimiter, as received.
     """
 
     consumed: int
@@ -66,6 +66,8 @@ class Context:
     """Offset of the tracker's local clock, configured or learnt; None while unknown."""
     replaying: bool = False
     """The tracker is uploading its stored log: what it sends is old."""
+    zone_minutes: int = 0
+    """Zone of the tracker's clock, in minutes east of UTC, as its login told it."""
 
 
 ClaimFunction = Callable[[bytes, bool], Claim]

@@ -14,8 +14,9 @@ has come to that is beyond saving, each further read is the same, and a live cal
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import InitVar, dataclass, field
 from datetime import datetime
 
 import msgspec
@@ -29,7 +30,7 @@ TRUNCATED = "truncated"
 TOO_LONG = "too long"
 
 DEFAULT_DETECTION_BYTES = 256
-"""How much of a stream may pass undecided: the longest legal opening (xexun's) is under 100 bytes."""
+"""How much of a stream may pass undecided; the longest legal opening has less than 100 bytes."""
 
 DEFAULT_FRAME_BYTES = 4096
 """Longest frame taken; photo parts of gps103, the longest ones known, have some 2,100 bytes."""
@@ -62,13 +63,13 @@ Event = Received | Rejected
 class Connection:
     """The protocol state of one TCP connection or one UDP session.
 
-    Feed it with `receive_data` (one read, or one datagram) and `receive_eof`, and take what it makes
-    of it with `events`.
+    Feed it with `receive_data` (one read, or one datagram) and `receive_eof`, and take all that it
+    makes of it with `events`. `utc_offset_minutes` is the offset of the tracker's local clock.
     """
 
     protocols: Sequence[WireProtocol]
     datagrams: bool = False
-    utc_offset_minutes: int | None = None
+    utc_offset_minutes: InitVar[int | None] = None
     detection_bytes: int = DEFAULT_DETECTION_BYTES
     frame_bytes: int = DEFAULT_FRAME_BYTES
     protocol: WireProtocol | None = field(default=None, init=False)
@@ -77,12 +78,12 @@ class Connection:
     """Bytes skipped between frames."""
     _context: Context = field(init=False)
     _buffer: bytes = field(default=b"", init=False)
-    _queue: list[bytes] = field(default_factory=list, init=False)
+    _queue: deque[bytes] = field(default_factory=deque, init=False)
     _ended: bool = field(default=False, init=False)
     _lost: bool = field(default=False, init=False)
 
-    def __post_init__(self) -> None:
-        self._context = Context(received_at=_EPOCH, utc_offset_minutes=self.utc_offset_minutes)
+    def __post_init__(self, utc_offset_minutes: int | None) -> None:
+        self._context = Context(received_at=_EPOCH, utc_offset_minutes=utc_offset_minutes)
 
     @property
     def device_id(self) -> str:
@@ -122,23 +123,19 @@ class Connection:
         return self._datagram_events() if self.datagrams else self._cut(self._ended)
 
     def _datagram_events(self) -> Iterator[Event]:
-        queue, self._queue = self._queue, []
-        for datagram in queue:
-            self.protocol, self._lost, self._buffer = None, False, datagram
+        while self._queue:
+            self.protocol, self._lost, self._buffer = None, False, self._queue.popleft()
             yield from self._cut(final=True)
-            self._buffer = b""
 
     def _cut(self, final: bool) -> Iterator[Event]:  # noqa: FBT001 - the end of input, as in `cut`
-        protocol = self.protocol
+        protocol = self.protocol or self._detect(final)
         if protocol is None:
-            protocol = self._detect(final)
-            if protocol is None:
-                if self._lost and self._buffer:
-                    lost, self._buffer = self._buffer, b""
-                    yield Rejected(lost, None, UNRECOGNISED)
-                return
-        context, cut, decode, name = self._context, protocol.cut, protocol.decode, protocol.name
-        buffer, limit = self._buffer, self.frame_bytes
+            if self._lost and self._buffer:
+                lost, self._buffer = self._buffer, b""
+                yield Rejected(lost, None, UNRECOGNISED)
+            return
+        cut, limit = protocol.cut, self.frame_bytes
+        buffer = self._buffer
         start, end = 0, len(buffer)
         try:
             while start < end:
@@ -146,34 +143,35 @@ class Connection:
                 consumed, frame = piece.consumed, piece.frame
                 if frame is not None and consumed <= limit:
                     start += consumed
-                elif consumed and frame is None:
+                    yield self._understand(frame, protocol)
+                elif frame is None and consumed:
                     start += consumed
                     self.noise_bytes += consumed
-                    continue
                 elif consumed or end - start >= limit:
                     # A frame that outgrows the limit is refused at the limit, whether its end has
                     # come yet or not: so the answer does not depend on how the bytes were chopped.
-                    frame = buffer[start : start + limit]
                     start += limit
-                    yield Rejected(frame, name, TOO_LONG)
-                    continue
-                elif final:
-                    frame = buffer[start:]
-                    start = end
-                    if not (self.datagrams and protocol.bare_datagram):
-                        yield Rejected(frame, name, TRUNCATED)
-                        continue
+                    yield Rejected(buffer[start - limit : start], protocol.name, TOO_LONG)
                 else:
                     break
-                try:
-                    said = decode(frame, context)
-                except ValueError as error:
-                    yield Rejected(frame, name, _reason(error))
-                else:
-                    yield Received(frame, name, said.messages, said.reply, said.receipt)
+            if final and start < end:
+                frame, start = buffer[start:], end
+                whole = self.datagrams and protocol.bare_datagram
+                yield (
+                    self._understand(frame, protocol)
+                    if whole
+                    else Rejected(frame, protocol.name, TRUNCATED)
+                )
         finally:
             # What came in while the caller held an event stands behind the bytes looked at.
             self._buffer = self._buffer[start:]
+
+    def _understand(self, frame: bytes, protocol: WireProtocol) -> Event:
+        try:
+            said = protocol.decode(frame, self._context)
+        except ValueError as error:
+            return Rejected(frame, protocol.name, _reason(error))
+        return Received(frame, protocol.name, said.messages, said.reply, said.receipt)
 
     def _detect(self, final: bool) -> WireProtocol | None:  # noqa: FBT001
         """Claim the buffer for one protocol, or leave it undecided, or give it up as lost.

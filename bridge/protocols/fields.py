@@ -27,6 +27,9 @@ _MINUTES = {
 
 _MINUTES_A_DAY = 1440
 _SECONDS_A_DAY = 86400.0
+_PARTS_A_MINUTE = 1e7 / 60.0
+"""Coordinates are told to the seventh decimal, a centimetre: 52.52, not 52.519999999999996."""
+
 _LONGEST_NUMBER = 16
 """Characters; keeps every number well within what JSON and 64 bits hold."""
 
@@ -62,27 +65,20 @@ def latitude(text: str, hemisphere: str) -> float:
     Minutes have two integer digits, degrees the rest and may be missing (``7.5`` is 7.5'). Minutes
     of 60 and more, as in captures whose places were moved by hand, are carried over.
     """
-    value = float(text)
-    value = (value - value // 100.0 * 40.0) / 60.0
-    if not 0.0 <= value <= 90.0:  # also refuses NaN
+    angle = float(text)
+    value = int((angle - angle // 100.0 * 40.0) * _PARTS_A_MINUTE + 0.5) / 1e7
+    if not 0.0 <= value <= 90.0:
         raise DecodeError("latitude", text)
     return -value if hemisphere == "S" else value
 
 
 def longitude(text: str, hemisphere: str) -> float:
     """Return decimal degrees of ``dddmm.mmmm`` and ``W`` or anything else for east."""
-    value = float(text)
-    value = (value - value // 100.0 * 40.0) / 60.0
+    angle = float(text)
+    value = int((angle - angle // 100.0 * 40.0) * _PARTS_A_MINUTE + 0.5) / 1e7
     if not 0.0 <= value <= 180.0:
         raise DecodeError("longitude", text)
     return -value if hemisphere == "W" else value
-
-
-def degrees(text: str, limit: int, *, negative: bool = False) -> float:
-    """Return a `latitude` where `limit` is 90, a `longitude` where it is 180."""
-    if limit == 90:
-        return latitude(text, "S" if negative else "N")
-    return longitude(text, "W" if negative else "E")
 
 
 def course(value: float) -> float | None:

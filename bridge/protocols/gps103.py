@@ -83,8 +83,7 @@ _NORTH_SOUTH = ("N", "S")
 _EAST_WEST = ("E", "W")
 _FLAGS = {"0": False, "1": True}
 _AREA = {"in": Alarm.GEOFENCE_ENTER, "out": Alarm.GEOFENCE_EXIT}
-_LOGIN_WORDS = ("", "A", "L")
-_LOGIN_LENGTH = 30
+_LONGEST_LOGIN = 30
 _HEX = "0123456789abcdefABCDEF"
 _MOST_KM = 9_999_999
 
@@ -178,9 +177,10 @@ def _fix(time: datetime | None, column: list[str], extra: dict[str, Any]) -> Fix
     """Return the position, None where there are no coordinates."""
     (_, _, _, _, _, _, validity,
      latitude, north_south, longitude, east_west, knots, course, altitude, _) = column  # fmt: skip
-    if not latitude and not longitude:
-        return None
-    if not f"{latitude}{longitude}{knots}{course}{altitude}".replace(".", "").isdecimal():
+    numbers = f"{latitude}{longitude}{knots}{course}{altitude}"
+    if not (latitude and longitude and numbers.replace(".", "").isdecimal()):
+        if not latitude and not longitude:
+            return None
         if fields.number(latitude) is None or fields.number(longitude) is None:
             raise DecodeError("coordinates")
         knots, course, altitude = (
@@ -236,14 +236,12 @@ def _inputs(text: str) -> _Said:
 
 def _measured(keyword: str) -> _Said:
     """Return what a keyword with a value in it says: ``T:+28.0``, ``oil 51.67``, ``area01 in``."""
-    if keyword.startswith("T:"):
-        celsius = fields.celsius(keyword[2:])
-        if celsius is not None:
-            return _Said(Alarm.TEMPERATURE, Status(temperature_c=celsius))
-    elif keyword.startswith("oil"):
-        level = fields.percent(keyword[4:]) if keyword[3:4] == " " else None
+    if keyword.startswith("T:") and (celsius := fields.celsius(keyword[2:])) is not None:
+        return _Said(Alarm.TEMPERATURE, Status(temperature_c=celsius))
+    if keyword.startswith("oil"):
+        level = fields.percent(keyword.removeprefix("oil "))
         return _Said(Alarm.FUEL_LEAK, Status(fuel_percent=level))
-    elif keyword.startswith("area"):
+    if keyword.startswith("area"):
         area, _, direction = keyword[4:].partition(" ")
         if area.isdecimal() and direction in _AREA:
             return _Said(_AREA[direction], extra={"area": area})
@@ -262,7 +260,8 @@ def _qualified(
     elif context.replaying:
         extra["replayed"] = True
     if keyword == "service":  # the last two columns hold the days and kilometres till then
-        extra["service"] = f"{column[14]},,,,".split(",")[3:5]
+        left = column[14].rstrip(_CLOSING).split(",")[3:5]
+        extra |= {"service": left} if any(left) else {}
         return structs.replace(status, odometer_km=None, temperature_c=None)
     extra |= said.extra
     return _merged(said.status, status)
@@ -304,7 +303,7 @@ def _rare(text: str, column: list[str], context: Context) -> Decoded:
         return Decoded((report,)) if report.alarm is not Alarm.SOS else _receipted(report)
     if word in ALARMS or word in STATES:  # all that is left of a frame is worth a report
         return decode(f"{column[0]},{word},,,L".encode(), context)
-    if any(column[2:]) or (word not in _LOGIN_WORDS and len(text) > _LOGIN_LENGTH):
+    if any(column[2:]) or (word not in ("", "A", "L") and len(text) > _LONGEST_LOGIN):
         raise DecodeError("frame")
     return _login(device_id, context)
 

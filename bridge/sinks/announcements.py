@@ -6,6 +6,7 @@ import resource
 import secrets
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 from bridge import __version__, homeassistant, payloads
@@ -31,7 +32,7 @@ class Announcements:
         """The component has asked for the entities and not yet confirmed that it has them."""
         self.instance = intake.registry.instance
         self.nonce = secrets.token_hex(8)
-        """Tells this process from any other bridge, also from one with a copy of our data folder."""
+        """Tells this process from any other bridge, be it one with a copy of our data folder."""
 
     @property
     def owner(self) -> Owner:
@@ -104,12 +105,11 @@ class Announcements:
         since, counted = self._counted
         messages = intake.counters.messages
         self._counted = (now, messages)
-        rss_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         fault = intake.journal.failed
         return {
             "at": intake.clock(),
             "uptime_s": round(now - self._started),
-            "rss_mb": round(rss_kb / 1024, 1),
+            "rss_mb": _rss_mb(),
             "messages_per_s": round((messages - counted) / max(now - since, 1.0), 2),
             "journal_lag": lag,
             **({"journal_fault": fault} if fault else {}),
@@ -122,7 +122,7 @@ class Announcements:
             "guests": len(intake.guests),
         }
 
-    # --- Home Assistant -----------------------------------------------------------------------------
+    # --- Home Assistant ---------------------------------------------------------------------------
 
     def entities(self) -> Iterator[tuple[str, bytes]]:
         """Yield topic and payload of every discovery message, as they should stand now.
@@ -183,6 +183,15 @@ class Announcements:
                     model=_model(live.state.protocol),
                 ),
             )
+
+
+def _rss_mb() -> float:
+    """Return the memory held now; where the system does not say, the most that ever was."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    except OSError:
+        return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1)
+    return round(pages * resource.getpagesize() / 1_048_576, 1)
 
 
 def _model(protocol: str) -> str:

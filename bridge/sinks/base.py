@@ -35,7 +35,7 @@ class Cursor:
         self._unsaved = 0
         self._timer: asyncio.TimerHandle | None = None
         self.taken = self.seq = journal.cursor(sink)
-        """`seq`: everything up to it is acknowledged; `taken`: everything up to it was handed out."""
+        """Everything up to `seq` is acknowledged, everything up to `taken` was handed out."""
 
     @property
     def lag(self) -> int:
@@ -64,10 +64,13 @@ class Cursor:
         if tail and not self._missing(tail[0][0]):
             found = [tail.popleft() for _ in range(min(len(tail), PAGE))]
         else:
+            last_seq = self._journal.last_seq
             read = await asyncio.to_thread(self._journal.read, self.taken, PAGE)
             found = [(seq, key, rows.decode(body)) for seq, key, _, body in read]
             if not found:
-                self.taken = self.seq = self._journal.last_seq
+                # All purged, but neither what is still in flight nor what came while we read.
+                self.taken = last_seq
+                self.opened(last_seq, 0)
                 return []
         self.taken = found[-1][0]
         return found

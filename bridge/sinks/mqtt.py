@@ -38,6 +38,7 @@ from bridge.record import Record
 from bridge.registry import Vehicle
 from bridge.sinks.announcements import Announcements
 from bridge.sinks.base import Cursor
+from bridge.sinks.publisher import Publisher
 
 _log = logging.getLogger(__name__)
 
@@ -214,12 +215,12 @@ class MqttSink:
     def _where(self) -> str:
         return f"{self.host}:{self.config.mqtt.port}"
 
-    def _client(self, *, will: bool) -> aiomqtt.Client:
+    def _client(self, *, will: bool) -> Publisher:
         mqtt = self.config.mqtt
         tls = mqtt.tls
         version = self._protocols[0]
         identifier = f"{mqtt.base_topic}-{self.announcements.instance[:8]}-{secrets.token_hex(4)}"
-        client = aiomqtt.Client(
+        return Publisher(
             self.host,
             mqtt.port,
             identifier=identifier.replace("/", "-"),
@@ -244,9 +245,9 @@ class MqttSink:
             ),
             tls_insecure=tls.insecure if tls else None,
             max_queued_outgoing_messages=0,
+            max_inflight_messages=0,  # the pump counts
+            acknowledged=self._acknowledged,
         )
-        client.pending_calls_threshold = self.config.limits.publishes_in_flight + 20
-        return client
 
     @property
     def _mqtt5(self) -> bool:
@@ -294,7 +295,7 @@ class MqttSink:
             )
         return True
 
-    async def _serve(self, client: aiomqtt.Client) -> None:
+    async def _serve(self, client: Publisher) -> None:
         """Tell what is, then pump, until the connection is lost or we are cancelled."""
         self.cursor.restart()
         self._rows.clear()
@@ -313,9 +314,7 @@ class MqttSink:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._listen(client, birth), name="mqtt messages")
                 group.create_task(self._tick(), name="mqtt tick")
-                lock = asyncio.Lock()
-                for number in range(self.config.limits.publishes_in_flight):
-                    group.create_task(self._publish(client, lock), name=f"mqtt publish {number}")
+                group.create_task(self._pump(client), name="mqtt pump")
         except* aiomqtt.MqttError as lost:
             raise _first(lost) from None
         except* asyncio.CancelledError:
@@ -333,24 +332,32 @@ class MqttSink:
 
     # --- publishing ---------------------------------------------------------------------------------
 
-    async def _publish(self, client: aiomqtt.Client, lock: asyncio.Lock) -> None:
-        """Publish one message after another; a number of these make the window."""
+    async def _pump(self, client: Publisher) -> None:
+        """Keep the window of messages in flight full, in the order of the lines."""
+        window = self.config.limits.publishes_in_flight
         while True:
-            while not self._urgent and not self._rows:
-                async with lock:
-                    if not self._urgent and not self._rows:
-                        await self._refill()
-            publication = (self._urgent or self._rows).popleft()
-            # Sent within this call before it first waits: the order on the wire is ours.
-            await client.publish(
-                publication.topic,
-                publication.payload,
-                qos=1,
-                retain=publication.retain,
-                timeout=math.inf,
-            )
-            if publication.seq:
-                self.cursor.acknowledged(publication.seq)
+            while client.in_flight < window and (self._urgent or self._rows):
+                publication = (self._urgent or self._rows).popleft()
+                client.post(
+                    publication.topic,
+                    publication.payload,
+                    retain=publication.retain,
+                    mark=publication.seq,
+                )
+            if client.in_flight < window:
+                await self._refill()
+            else:
+                await self._woken()
+
+    def _acknowledged(self, seq: int) -> None:
+        """Note that a message of a row (0: of none) has arrived: there is room for another."""
+        if seq:
+            self.cursor.acknowledged(seq)
+        self._wake.set()
+
+    async def _woken(self) -> None:
+        self._wake.clear()
+        await self._wake.wait()
 
     async def _refill(self) -> None:
         """Put the next page of rows in line, and behind it the state it has led to; or wait."""
@@ -364,8 +371,7 @@ class MqttSink:
         if self._dirty:
             self._tell_vehicles()
         elif not page and not self._urgent:
-            self._wake.clear()
-            await self._wake.wait()
+            await self._woken()
 
     def _queue_row(self, seq: int, key: str, record: Record, now: datetime) -> None:
         place = Place(self._epoch, seq)

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from tests.benchmarks.frames import TALKS, Talk
 
 TRACKERS = 20
-POSITIONS_A_KEEP_ALIVE = 25
+POSITIONS_A_KEEP_ALIVE = 5
 
 
 class Tracker:

@@ -82,3 +82,37 @@ async def test_a_broker_outage_loses_nothing(
         assert sorted(set(seqs)) in (list(range(1, 301)), list(range(2, 301)))
         assert seqs == sorted(seqs)
         await again.until(lambda: again.vehicle("golf", "position")["seq"] == 300)
+
+
+async def test_old_news_is_told_as_history(
+    bridge: BridgeProcess, heard: Listener, dial: Dial
+) -> None:
+    """An upload of stored points moves nothing live, and an old SOS says that it is late."""
+    bridge.command("accept", ID, "--name", "Golf")
+    bridge.start()
+    await bridge.listening()
+    tracker = await dial()
+    now = datetime.now(UTC)
+    await tracker.say(_position(1, now - timedelta(seconds=2)))
+    position = await heard.topic(f"{BASE}/vehicle/golf/position")
+    old = now - timedelta(hours=3)
+    await tracker.say(b"imei:%s,load,,,L,;" % ID.encode())
+    await tracker.say(_position(2, old) + _position(3, old).replace(b",tracker,", b",help me,"))
+    await tracker.hear(f"**,imei:{ID},E;".encode())
+    await tracker.say(b"imei:%s,qt,,,L,;" % ID.encode())
+
+    def told() -> bool:
+        return len(heard.all(f"{BASE}/vehicle/golf/history")) >= 3
+
+    await heard.until(told)
+    history = heard.all(f"{BASE}/vehicle/golf/history")
+    assert [told.get("seq") for told in history] == [3, 4, 4]
+    assert all(told["late"] for told in history)
+    assert history[2]["event_type"] == "sos"
+    alarm = await heard.topic(f"{BASE}/vehicle/golf/alarm")
+    assert alarm["late"] is True
+    assert heard.vehicle("golf", "last_alarm") == alarm
+    await tracker.say(_position(4, now - timedelta(seconds=2)))
+    await heard.until(lambda: heard.vehicle("golf", "position")["seq"] == 6)
+    seqs = [told["seq"] for told in heard.all(f"{BASE}/vehicle/golf/position")]
+    assert seqs == [position["seq"], 6]

@@ -1,0 +1,197 @@
+"""What a tracker can be told: one type a command, in one vocabulary for every protocol.
+
+As JSON a command is an object with its name and its arguments, ``{"command": "set_interval",
+"seconds": 30}``. Which tracker obeys which one is told by the encoder table of its protocol.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
+
+Seconds = Annotated[int, Meta(ge=5, le=24 * 3600)]
+Kmh = Annotated[int, Meta(ge=0, le=300)]
+Metres = Annotated[int, Meta(ge=50, le=9999)]
+OffsetMinutes = Annotated[int, Meta(ge=-12 * 60, le=14 * 60)]
+Latitude = Annotated[float, Meta(ge=-90, le=90)]
+Longitude = Annotated[float, Meta(ge=-180, le=180)]
+Port = Annotated[int, Meta(ge=1, le=65535)]
+Phone = Annotated[str, Meta(pattern=r"^\+?[0-9]{3,20}$")]
+Text = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"^[\x20-\x7e]+$")]
+
+
+class Command(msgspec.Struct, frozen=True, kw_only=True, tag_field="command"):
+    """Any command; `name` is its word in JSON."""
+
+    @property
+    def name(self) -> str:
+        """The word of this kind of command."""
+        return str(self.__struct_config__.tag)
+
+
+class RequestPosition(Command, tag="request_position"):
+    """Report once, now."""
+
+
+class SetInterval(Command, tag="set_interval"):
+    """Report every so many seconds."""
+
+    seconds: Seconds
+
+
+class StopReporting(Command, tag="stop_reporting"):
+    """Report no more by the clock."""
+
+
+class Arm(Command, tag="arm"):
+    """Watch door, ignition and shocks."""
+
+
+class Disarm(Command, tag="disarm"):
+    """Watch no more."""
+
+
+class AcknowledgeAlarm(Command, tag="acknowledge_alarm"):
+    """Stop repeating an alarm."""
+
+
+class StopEngine(Command, tag="engine_stop"):
+    """Cut fuel and ignition. Dangerous: gated wherever it can be asked for."""
+
+
+class ResumeEngine(Command, tag="engine_resume"):
+    """Restore fuel and ignition."""
+
+
+class SpeedLimit(Command, tag="speed_limit"):
+    """Ring above this speed; 0: never."""
+
+    kmh: Kmh
+
+
+class MovementAlarm(Command, tag="movement_alarm"):
+    """Ring when moved from here."""
+
+    enabled: bool = True
+
+
+class Fence(Command, tag="fence"):
+    """Ring at the border of a rectangle given by two corners."""
+
+    north: Latitude
+    west: Longitude
+    south: Latitude
+    east: Longitude
+
+
+class ClearFence(Command, tag="clear_fence"):
+    """Forget the fence."""
+
+
+class SetTimeZone(Command, tag="time_zone"):
+    """Set the tracker's local clock to this offset from UTC."""
+
+    offset_minutes: OffsetMinutes = 0
+
+
+class LessGprs(Command, tag="less_gprs"):
+    """Stay silent while parked."""
+
+    enabled: bool = True
+
+
+class UploadLog(Command, tag="upload_log"):
+    """Send what the memory card holds of one day."""
+
+    day: date
+
+
+class Reboot(Command, tag="reboot"):
+    """Start again."""
+
+
+class RequestVersion(Command, tag="version"):
+    """Tell the firmware's version."""
+
+
+class ResetOdometer(Command, tag="reset_odometer"):
+    """Count kilometres from 0."""
+
+
+class SwitchOutput(Command, tag="output"):
+    """Set an output, in the tracker's own digits."""
+
+    data: Annotated[str, Meta(pattern=r"^[0-9]{1,8}$")]
+
+
+class TakePhoto(Command, tag="photo"):
+    """Take a picture, where there is a camera."""
+
+
+class Identify(Command, tag="identify"):
+    """Tell the identity."""
+
+
+class SosAlarm(Command, tag="sos_alarm"):
+    """Let the SOS button ring, or not."""
+
+    enabled: bool = True
+
+
+class SetServer(Command, tag="set_server"):
+    """Report to another server; an IPv4 address."""
+
+    address: Annotated[str, Meta(pattern=r"^[0-9]{1,3}(\.[0-9]{1,3}){3}$")]
+    port: Port
+
+
+class SosNumber(Command, tag="sos_number"):
+    """Whom the SOS button calls."""
+
+    phone: Phone
+
+
+class Raw(Command, tag="raw"):
+    """The tracker's own words, as they stand."""
+
+    text: Text
+
+
+AnyCommand = (
+    RequestPosition
+    | SetInterval
+    | StopReporting
+    | Arm
+    | Disarm
+    | AcknowledgeAlarm
+    | StopEngine
+    | ResumeEngine
+    | SpeedLimit
+    | MovementAlarm
+    | Fence
+    | ClearFence
+    | SetTimeZone
+    | LessGprs
+    | UploadLog
+    | Reboot
+    | RequestVersion
+    | ResetOdometer
+    | SwitchOutput
+    | TakePhoto
+    | Identify
+    | SosAlarm
+    | SetServer
+    | SosNumber
+    | Raw
+)
+
+_decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(AnyCommand)
+
+
+def read(payload: bytes | str) -> Command:
+    """Return the command of a JSON object. Raises ValueError in words fit for whoever asked."""
+    command: Command = _decoder.decode(payload)
+    return command

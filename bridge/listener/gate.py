@@ -1,0 +1,121 @@
+"""What both transports go by: the limits, two clocks, whether there is room, who a sender is."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from functools import lru_cache
+from ipaddress import IPv6Address
+from typing import Any
+
+from bridge.intake import Intake
+from bridge.protocols.connection import Connection
+from bridge.protocols.registry import PROTOCOLS
+from bridge.sessions import Session, Transport
+
+MOST_WAITING = 256
+"""Replies of one peer that wait for the disk; with so many, nothing more is taken from it."""
+
+MOST_SENDERS = 10_000
+"""Of how many the rate is kept, in a few megabytes: only forged senders are so many."""
+
+_ROUNDING_S = 1e-6
+
+
+class Gate:
+    """The way from a transport to the intake.
+
+    `monotonic` gives the seconds that limits are measured in; the time of day may be set back.
+    """
+
+    def __init__(self, intake: Intake, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self.intake = intake
+        self.limits = intake.config.limits
+        self.clock = intake.clock
+        self.monotonic = monotonic
+
+    def has_room(self, session: Session) -> bool:
+        """Whether to take more of a peer now; see `Intake.has_room`."""
+        intake = self.intake
+        return intake.has_room and (
+            session.waiting < MOST_WAITING or intake.journal.failed is not None
+        )
+
+    def session(
+        self,
+        transport: Transport,
+        place: tuple[str, int],
+        *,
+        send: Callable[[bytes], None],
+        close: Callable[[str], None],
+    ) -> Session:
+        """Return a session for a new peer at an address and port."""
+        now = self.clock()
+        host, port = place
+        connection = Connection(
+            PROTOCOLS,
+            datagrams=transport == "udp",
+            detection_bytes=self.limits.detection_bytes,
+            frame_bytes=self.limits.frame_bytes,
+        )
+        return Session(
+            transport=transport,
+            peer=f"[{host}]:{port}" if ":" in host else f"{host}:{port}",
+            address=source_of(host),
+            connection=connection,
+            send=send,
+            close=close,
+            since=now,
+            last_seen=now,
+        )
+
+
+class Budget:
+    """How often each sender may be heard: `rate` times a second, as many at once after a pause.
+
+    Of a sender one number is kept: when it will have paid for what it has drawn. Whoever has paid
+    is forgotten; of too many, those who drew longest ago. Times are in seconds.
+    """
+
+    def __init__(self, rate: int, most: int = MOST_SENDERS) -> None:
+        self._price_s = 1 / rate
+        self._most = most
+        self._paid_at: dict[str, float] = {}
+        """In the order of the last draw."""
+
+    def __len__(self) -> int:
+        return len(self._paid_at)
+
+    def draw(self, sender: str, now: float) -> bool:
+        """Whether a sender may be heard once more now."""
+        paid_at = self._paid_at
+        due = max(paid_at.pop(sender, now), now)
+        within = due + self._price_s <= now + 1 + _ROUNDING_S
+        paid_at[sender] = due + self._price_s if within else due
+        oldest = next(iter(paid_at))
+        while paid_at[oldest] <= now or len(paid_at) > self._most:
+            del paid_at[oldest]
+            oldest = next(iter(paid_at))
+        return within
+
+
+@lru_cache(maxsize=1024)
+def source_of(host: str) -> str:
+    """Return what stands for a sender in limits: an IPv4 address, or the /64 of an IPv6 address.
+
+    A /64 is the least that anybody is given; whoever has one can send from each of its addresses.
+    """
+    if ":" not in host:
+        return host
+    address = IPv6Address(host)
+    if address.ipv4_mapped is not None:
+        return str(address.ipv4_mapped)
+    return str(IPv6Address(int(address) >> 64 << 64))
+
+
+def place_of(addr: tuple[Any, ...] | None) -> tuple[str, int]:
+    """Return host and port of a socket's address; IPv4 in IPv6's clothes is shown as IPv4."""
+    if addr is None:  # gone already
+        return "?", 0
+    host: str = addr[0]
+    return host.removeprefix("::ffff:") if "." in host else host, addr[1]

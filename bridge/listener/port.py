@@ -1,0 +1,127 @@
+"""One port, both transports: opened, swept, and closed in good order."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import resource
+import socket
+import time
+from collections.abc import Callable
+from typing import Self
+
+from bridge.config import Config
+from bridge.errors import BridgeError
+from bridge.intake import Intake
+from bridge.listener.datagram import DatagramPort
+from bridge.listener.gate import Gate
+from bridge.listener.stream import StreamPort
+
+_log = logging.getLogger(__name__)
+
+SWEEP_S = 5.0
+"""How often silent peers are looked for."""
+
+BACKLOG = 128
+"""Connections accepted at once, before the first of them can be refused."""
+
+SPARE_FILES = 64
+"""Open files that are no connections: journal, registry, broker, pages."""
+
+KERNEL_BYTES = 65_536
+"""What the system holds of a connection in each direction; left to itself, it gives megabytes."""
+
+
+class Listener:
+    """The tracker port, as long as the `async with` lasts."""
+
+    def __init__(
+        self, config: Config, intake: Intake, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._listen = config.listen
+        self._gate = Gate(intake, monotonic)
+        self.streams = StreamPort(self._gate)
+        self.datagrams = DatagramPort(self._gate)
+        self._server: asyncio.Server | None = None
+        self._sweeper: asyncio.Task[None] | None = None
+
+    @property
+    def connections(self) -> int:
+        """Open TCP connections and UDP sessions."""
+        return len(self.streams.peers) + len(self.datagrams.peers)
+
+    async def __aenter__(self) -> Self:
+        """Open the port. Raises BridgeError where it cannot be had."""
+        host, port = self._listen.host, self._listen.port
+        loop = asyncio.get_running_loop()
+        try:
+            if self._listen.tcp:
+                _allow_open_files(self._gate.limits.connections + BACKLOG + SPARE_FILES)
+                self._server = await loop.create_server(
+                    self.streams.peer,
+                    sock=_bound(host, port, socket.SOCK_STREAM),
+                    backlog=BACKLOG,
+                )
+            if self._listen.udp:
+                await loop.create_datagram_endpoint(
+                    lambda: self.datagrams, sock=_bound(host, port, socket.SOCK_DGRAM)
+                )
+        except OSError as error:
+            await self.__aexit__()
+            raise BridgeError(
+                f"cannot listen on {host}:{port}: {error.strerror or error} "
+                "(is another bridge running? choose another listen.port)"
+            ) from error
+        self._sweeper = loop.create_task(self._sweep_for_ever(), name="sweeper")
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Close the port and hang up."""
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+        if self._server is not None:
+            self._server.close()
+        self.datagrams.close()
+        await self.streams.close()
+
+    def sweep(self) -> None:
+        """Hang up on whoever has been silent for too long."""
+        self.streams.sweep()
+        self.datagrams.sweep()
+
+    async def _sweep_for_ever(self) -> None:
+        while True:
+            await asyncio.sleep(SWEEP_S)
+            self.sweep()
+
+
+def _bound(host: str, port: int, kind: socket.SocketKind) -> socket.socket:
+    """Return a bound socket. Raises OSError. The host ``::`` stands for IPv4 as well.
+
+    A name stands for its IPv4 address where it has one: that is what trackers speak.
+    """
+    found = socket.getaddrinfo(host, port, type=kind, flags=socket.AI_PASSIVE)
+    family, _, _, _, address = min(found, key=lambda one: one[0] != socket.AF_INET)
+    one = socket.socket(family, kind)
+    try:
+        if family == socket.AF_INET6:
+            one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        if kind == socket.SOCK_STREAM:
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, KERNEL_BYTES)
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, KERNEL_BYTES)
+        one.bind(address)
+    except OSError:
+        one.close()
+        raise
+    return one
+
+
+def _allow_open_files(count: int) -> None:
+    """Let this process have so many files open, as far as the system permits."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < count:
+        _log.warning("this system permits %d open files; limits.connections needs %d", hard, count)
+        count = hard
+    if soft != resource.RLIM_INFINITY and soft < count:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (count, hard))

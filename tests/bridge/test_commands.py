@@ -1,0 +1,209 @@
+"""Commands as exact bytes, for each protocol and dialect."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from bridge import command as c
+from bridge.protocols import gps103_commands, h02_commands, tk103_commands, xexun_commands
+from bridge.protocols.encoding import Encoders, Target, UnsupportedCommandError, encode
+
+ID = "864000000001234"
+NOW = datetime(2026, 5, 1, 1, 2, 3, tzinfo=UTC)
+TABLES: dict[str, Encoders] = {
+    "gps103": gps103_commands.COMMANDS,
+    "tk103": tk103_commands.COMMANDS,
+    "xexun": xexun_commands.COMMANDS,
+    "h02": h02_commands.COMMANDS,
+}
+
+WIRE: list[tuple[str, str, c.Command, str]] = [
+    ("gps103", "", c.RequestPosition(), f"**,imei:{ID},B"),
+    ("gps103", "numbers", c.RequestPosition(), f"**,imei:{ID},100"),
+    ("gps103", "", c.SetInterval(seconds=30), f"**,imei:{ID},C,30s"),
+    ("gps103", "", c.SetInterval(seconds=90), f"**,imei:{ID},C,90s"),
+    ("gps103", "", c.SetInterval(seconds=100), f"**,imei:{ID},C,02m"),
+    ("gps103", "", c.SetInterval(seconds=120), f"**,imei:{ID},C,02m"),
+    ("gps103", "numbers", c.SetInterval(seconds=3600), f"**,imei:{ID},101,01h"),
+    ("gps103", "", c.SetInterval(seconds=86400), f"**,imei:{ID},C,24h"),
+    ("gps103", "", c.StopReporting(), f"**,imei:{ID},D"),
+    ("gps103", "", c.AcknowledgeAlarm(), f"**,imei:{ID},E;"),
+    ("gps103", "numbers", c.AcknowledgeAlarm(), f"**,imei:{ID},E;"),
+    ("gps103", "", c.StopEngine(), f"**,imei:{ID},J"),
+    ("gps103", "numbers", c.StopEngine(), f"**,imei:{ID},109"),
+    ("gps103", "", c.ResumeEngine(), f"**,imei:{ID},K"),
+    ("gps103", "", c.Arm(), f"**,imei:{ID},L"),
+    ("gps103", "", c.Disarm(), f"**,imei:{ID},M"),
+    ("gps103", "numbers", c.Disarm(), f"**,imei:{ID},112"),
+    ("gps103", "", c.SpeedLimit(kmh=80), f"**,imei:{ID},H,080"),
+    ("gps103", "", c.MovementAlarm(), f"**,imei:{ID},G"),
+    ("gps103", "", c.MovementAlarm(enabled=False), f"**,imei:{ID},106"),
+    (
+        "gps103",
+        "",
+        c.Fence(north=52.5, west=13.25, south=52.0, east=13.5),
+        f"**,imei:{ID},O,52.500000,13.250000;52.000000,13.500000",
+    ),
+    ("gps103", "", c.ClearFence(), f"**,imei:{ID},P"),
+    ("gps103", "", c.SetTimeZone(), f"**,imei:{ID},I,0"),
+    ("gps103", "numbers", c.SetTimeZone(offset_minutes=-180), f"**,imei:{ID},108,-3"),
+    ("gps103", "", c.LessGprs(), f"**,imei:{ID},T"),
+    ("gps103", "numbers", c.LessGprs(enabled=False), f"**,imei:{ID},119"),
+    ("gps103", "", c.UploadLog(day=date(2026, 4, 30)), f"**,imei:{ID},Q,20260430"),
+    ("gps103", "", c.TakePhoto(), f"**,imei:{ID},160"),
+    ("gps103", "", c.Raw(text="H,080"), f"**,imei:{ID},H,080"),
+    ("tk103", "", c.RequestPosition(), f"({ID}AP00)"),
+    ("tk103", "", c.SetInterval(seconds=60), f"({ID}AR00003C0000)"),
+    ("tk103", "", c.StopReporting(), f"({ID}AR0000000000)"),
+    ("tk103", "", c.StopEngine(), f"({ID}AV010)"),
+    ("tk103", "", c.ResumeEngine(), f"({ID}AV011)"),
+    ("tk103", "", c.SwitchOutput(data="1"), f"({ID}AV001)"),
+    ("tk103", "", c.RequestVersion(), f"({ID}AP07)"),
+    ("tk103", "", c.Reboot(), f"({ID}AT00)"),
+    ("tk103", "", c.ResetOdometer(), f"({ID}AX01)"),
+    ("tk103", "", c.Raw(text="AA00"), f"({ID}AA00)"),
+    ("tk103", "sms", c.RequestPosition(), "[begin]sms2,*getposl*,[end]"),
+    ("tk103", "sms", c.SetInterval(seconds=60), "[begin]sms2,*routetrack*99*,[end]"),
+    ("tk103", "sms", c.StopReporting(), "[begin]sms2,*routetrackoff*,[end]"),
+    ("tk103", "sms", c.RequestVersion(), "[begin]sms2,*about*,[end]"),
+    ("tk103", "sms", c.Reboot(), "[begin]sms2,88888888,[end]"),
+    ("tk103", "sms", c.Identify(), "[begin]sms2,999999,[end]"),
+    ("tk103", "sms", c.SosAlarm(), "[begin]sms2,*soson*,[end]"),
+    ("tk103", "sms", c.SosAlarm(enabled=False), "[begin]sms2,*sosoff*,[end]"),
+    (
+        "tk103",
+        "sms",
+        c.SosNumber(phone="+4915100000000"),
+        "[begin]sms2,*master*123456*+4915100000000*,[end]",
+    ),
+    (
+        "tk103",
+        "sms",
+        c.SetServer(address="192.0.2.7", port=8888),
+        "[begin]sms2,*setip*192*0*2*7*8888*,[end]",
+    ),
+    ("tk103", "sms", c.Raw(text="any text"), "[begin]sms2,any text,[end]"),
+    ("xexun", "", c.StopEngine(), "powercar123456 11"),
+    ("xexun", "", c.ResumeEngine(), "powercar123456 00"),
+    ("h02", "", c.SetInterval(seconds=10), f"*HQ,{ID},S71,010203,22,10#"),
+    ("h02", "d1", c.SetInterval(seconds=10), f"*HQ,{ID},D1,010203,10#"),
+    ("h02", "", c.Arm(), f"*HQ,{ID},SCF,010203,0,0#"),
+    ("h02", "", c.Disarm(), f"*HQ,{ID},SCF,010203,1,1#"),
+    ("h02", "", c.StopEngine(), f"*HQ,{ID},S20,010203,1,1#"),
+    ("h02", "", c.ResumeEngine(), f"*HQ,{ID},S20,010203,1,0#"),
+]
+
+
+def _bytes(protocol: str, dialect: str, command: c.Command, **more: Any) -> bytes:
+    target = Target(**{"device_id": ID, "now": NOW, "dialect": dialect, **more})
+    return encode(protocol, TABLES[protocol], command, target)
+
+
+@pytest.mark.parametrize(("protocol", "dialect", "command", "wire"), WIRE)
+def test_a_command_is_these_bytes(
+    protocol: str, dialect: str, command: c.Command, wire: str
+) -> None:
+    assert _bytes(protocol, dialect, command) == wire.encode()
+
+
+def test_every_encoder_is_shown() -> None:
+    shown = {(protocol, type(command)) for protocol, _, command, _ in WIRE}
+    shown |= {("xexun", c.Raw), ("h02", c.Raw)}
+    assert shown == {(name, kind) for name, table in TABLES.items() for kind in table}
+
+
+def test_no_quickstop_anywhere() -> None:
+    assert b"quickstop" not in b"".join(_bytes(*row[:3]) for row in WIRE)
+
+
+@pytest.mark.parametrize(
+    ("protocol", "dialect", "command"),
+    [
+        ("xexun", "", c.RequestPosition()),
+        ("tk103", "", c.Identify()),
+        ("tk103", "sms", c.StopEngine()),
+        ("gps103", "", c.SetTimeZone(offset_minutes=330)),
+    ],
+)
+def test_what_a_tracker_has_no_word_for_is_refused(
+    protocol: str, dialect: str, command: c.Command
+) -> None:
+    with pytest.raises(UnsupportedCommandError, match=command.name):
+        _bytes(protocol, dialect, command)
+
+
+@pytest.mark.parametrize("command", [row[2] for row in WIRE], ids=lambda command: command.name)
+def test_a_command_survives_json(command: c.Command) -> None:
+    assert c.read(msgspec.json.encode(command)) == command
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        '{"command": "set_interval"}',
+        '{"command": "set_interval", "seconds": 1}',
+        '{"command": "set_interval", "seconds": "30"}',
+        '{"command": "quickstop"}',
+        '{"command": "raw", "text": "a\\r\\nb"}',
+        '{"command": "set_server", "address": "example.org", "port": 1}',
+        '{"command": "time_zone", "offset_minutes": 900}',
+        "{}",
+        "[]",
+        "engine_stop",
+    ],
+)
+def test_a_command_that_is_none_is_refused(payload: str) -> None:
+    with pytest.raises(ValueError, match=r"\w"):
+        c.read(payload)
+
+
+REFERENCE = Path(__file__).parents[2] / "../shared/corpus/commands.jsonl"
+
+
+def _reference() -> Iterator[tuple[str, str, c.Command, dict[str, Any], bytes]]:
+    names: dict[str, Any] = {
+        "TYPE_POSITION_SINGLE": lambda _: c.RequestPosition(),
+        "TYPE_POSITION_PERIODIC": lambda a: c.SetInterval(seconds=int(a.get("FREQUENCY", 60))),
+        "TYPE_POSITION_STOP": lambda _: c.StopReporting(),
+        "TYPE_ENGINE_STOP": lambda _: c.StopEngine(),
+        "TYPE_ENGINE_RESUME": lambda _: c.ResumeEngine(),
+        "TYPE_ALARM_ARM": lambda _: c.Arm(),
+        "TYPE_ALARM_DISARM": lambda _: c.Disarm(),
+        "TYPE_OUTPUT_CONTROL": lambda a: c.SwitchOutput(data=a["DATA"]),
+        "TYPE_GET_VERSION": lambda _: c.RequestVersion(),
+        "TYPE_REBOOT_DEVICE": lambda _: c.Reboot(),
+        "TYPE_SET_ODOMETER": lambda _: c.ResetOdometer(),
+        "TYPE_IDENTIFICATION": lambda _: c.Identify(),
+        "TYPE_ALARM_SOS": lambda a: c.SosAlarm(enabled=a["ENABLE"] == "true"),
+        "TYPE_SET_CONNECTION": lambda a: c.SetServer(address=a["SERVER"], port=int(a["PORT"])),
+        "TYPE_SOS_NUMBER": lambda a: c.SosNumber(phone=a["PHONE"]),
+        "TYPE_CUSTOM": lambda a: c.Raw(text=a["DATA"]),
+    }
+    if not REFERENCE.exists():
+        return
+    for line in REFERENCE.read_text().splitlines():
+        case = json.loads(line)
+        expected = case["expect"]
+        wire = bytes.fromhex(expected) if case["kind"] == "hex" else expected.encode()
+        target = {"device_id": case["unique_id"]}
+        if "DEVICE_PASSWORD" in case["args"]:
+            target["password"] = case["args"]["DEVICE_PASSWORD"]
+        dialect = "sms" if case["alternative"] and case["protocol"] == "tk103" else ""
+        yield case["protocol"], dialect, names[case["command"]](case["args"]), target, wire
+
+
+@pytest.mark.skipif(not REFERENCE.exists(), reason="the reference corpus is not at hand")
+def test_the_reference_agrees_byte_for_byte() -> None:
+    compared = 0
+    for protocol, dialect, command, target, wire in _reference():
+        if protocol in TABLES:
+            assert _bytes(protocol, dialect, command, **target) == wire, (protocol, command)
+            compared += 1
+    assert compared >= 25

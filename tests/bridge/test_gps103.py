@@ -1,0 +1,391 @@
+"""gps103: what its corpus does not say, and the reference readings where they are at hand."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bridge.explain.cases import Transport, converse
+from bridge.model import Alarm, Fix, Heartbeat, Report, Status
+from bridge.protocols import gps103
+from bridge.protocols.base import Claim, Context
+from bridge.protocols.connection import Event, Received
+from tests.bridge.corpus import FOLDER, LINES
+from tests.bridge.laws import ODD_NUMBERS, legal
+
+AT = datetime(2026, 5, 1, 10, 16, tzinfo=UTC)
+ID = "864000000001301"
+USUAL = (
+    f"imei:{ID},tracker,260501121530,,F,101530.000,A,5231.2000,N,01324.6000,E,10.00,83.95,34.5,"
+    "1,0,45.16%,12.50%,+21"
+).split(",")
+OBD = f"imei:{ID},OBD,260501121530,51442,0.50,15.88,5632,122,40.39%,95,13.73%,2101,13.80,P0137"
+ALTERNATIVE = (
+    f"imei:{ID},Van,---,------,----,101530,010526,26,1,52.52000,13.41000,067,229,0034,1.00,08"
+    ",0,1,---,"
+)
+NO_FIX = f"imei:{ID},tracker,2605011215,,L,,,1a2b,,3c4d,,,,,1,0,,,"
+LATITUDE, LONGITUDE, KNOTS, COURSE, ALTITUDE = 7, 9, 11, 12, 13
+
+
+def decoded(text: str, offset: int | None = None) -> Report:
+    context = Context(received_at=AT, utc_offset_minutes=offset)
+    (report,) = gps103.decode(text.encode("latin-1"), context).messages
+    assert isinstance(report, Report)
+    return report
+
+
+def with_column(index: int, text: str) -> str:
+    return ",".join([*USUAL[:index], text, *USUAL[index + 1 :]]) + ";"
+
+
+# --- the first bytes --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("data", "undecided", "decided"),
+    [
+        (b"imei:", Claim.YES, Claim.YES),
+        (b"##,imei:8", Claim.YES, Claim.YES),
+        (b"im", Claim.UNDECIDED, Claim.NO),
+        (b"##,", Claim.UNDECIDED, Claim.NO),
+        (b"#", Claim.UNDECIDED, Claim.NO),
+        (b"864000000001301;", Claim.YES, Claim.YES),
+        (b"864000000001301\r", Claim.YES, Claim.YES),
+        (b"864000000001301\n", Claim.YES, Claim.YES),
+        (b"864000000001301imei:", Claim.YES, Claim.YES),
+        (b"864000000001301", Claim.UNDECIDED, Claim.YES),
+        (b"864000000001301im", Claim.UNDECIDED, Claim.NO),
+        (b"8640", Claim.UNDECIDED, Claim.NO),
+        (b"", Claim.UNDECIDED, Claim.NO),
+        (b"864000000001301x", Claim.NO, Claim.NO),
+        (b"8640000000013011", Claim.NO, Claim.NO),
+        (b"86400000000130;", Claim.NO, Claim.NO),
+        (b"260501121530,", Claim.NO, Claim.NO),
+        (b"IMEI:", Claim.NO, Claim.NO),
+        (b"imex", Claim.NO, Claim.NO),
+        (b"##imei:", Claim.NO, Claim.NO),
+        (b"(", Claim.NO, Claim.NO),
+        (b"*HQ,", Claim.NO, Claim.NO),
+        (b"$", Claim.NO, Claim.NO),
+        (b"xx", Claim.NO, Claim.NO),
+    ],
+)
+def test_claim(data, undecided, decided):
+    assert gps103.claim(data, final=False) is undecided
+    assert gps103.claim(data, final=True) is decided
+
+
+def test_a_heartbeat_of_any_length_is_one_once_the_stream_is_claimed():
+    _, events = converse([b"##,imei:0,A;0;"], "tcp", AT)
+    beat = events[1]
+    assert isinstance(beat, Received)
+    assert beat.messages == (Heartbeat(device_id="0", protocol="gps103", received_at=AT),)
+    assert beat.reply == b"ON"
+
+
+# --- tables -----------------------------------------------------------------------------------
+
+
+def told() -> Iterator[dict[str, Any]]:
+    for line in LINES:
+        if line.protocol == "gps103":
+            for event in line.row["events"]:
+                yield from event.get("messages", ())
+
+
+@pytest.mark.parametrize("keyword", gps103.ALARMS)
+def test_every_alarm_word_stands_in_the_corpus(keyword):
+    assert gps103.ALARMS[keyword] in {
+        message["alarm"] for message in told() if message.get("keyword") == keyword
+    }
+
+
+@pytest.mark.parametrize("keyword", gps103.STATES)
+def test_every_state_word_stands_in_the_corpus(keyword):
+    shown = [message["status"] for message in told() if message.get("keyword") == keyword]
+    assert any(
+        all(status.get(name) is value for name, value in _known(gps103.STATES[keyword]).items())
+        for status in shown
+    )
+
+
+def _known(status: Status) -> dict[str, bool]:
+    return {
+        name: getattr(status, name)
+        for name in status.__struct_fields__
+        if getattr(status, name) is not None
+    }
+
+
+# --- a known offset of the local clock --------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "offset", "time"),
+    [
+        (f"imei:{ID},tracker,260501121559,,L,;", 120, datetime(2026, 5, 1, 10, 15, tzinfo=UTC)),
+        (f"imei:{ID},tracker,26/05/01 12:15,,L,;", -60, datetime(2026, 5, 1, 13, 15, tzinfo=UTC)),
+        (f"imei:{ID},tracker,2605010015,,L,;", 120, datetime(2026, 4, 30, 22, 15, tzinfo=UTC)),
+        (f"imei:{ID},tracker,000000000,,L,;", 120, None),
+        (f"imei:{ID},tracker,260501121559,,L,;", None, None),
+        (with_column(5, "31.0"), 120, datetime(2026, 5, 1, 10, 15, tzinfo=UTC)),
+        (with_column(5, "31.0"), None, datetime(2026, 5, 1, 12, 15, tzinfo=UTC)),
+        (with_column(2, "2605012315"), 780, datetime(2026, 5, 1, 10, 15, 30, tzinfo=UTC)),
+        (with_column(2, "2605012315"), -660, datetime(2026, 5, 2, 10, 15, 30, tzinfo=UTC)),
+        (OBD, 120, datetime(2026, 5, 1, 10, 15, 30, tzinfo=UTC)),
+        (OBD, None, datetime(2026, 5, 1, 12, 15, 30, tzinfo=UTC)),
+        (ALTERNATIVE + "*", 120, datetime(2026, 5, 1, 10, 15, 30, tzinfo=UTC)),
+    ],
+)
+def test_a_known_offset(text, offset, time):
+    report = decoded(text, offset)
+    assert report.device_time == time
+    assert report.fix is None or report.fix.time == time
+
+
+# --- broken columns ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("column", [LATITUDE, LONGITUDE])
+@pytest.mark.parametrize("text", [odd for odd in ODD_NUMBERS if "," not in odd])
+def test_coordinates_are_plain_numbers_or_the_frame_is_refused(column, text):
+    with pytest.raises(ValueError):  # noqa: PT011 - of `decode` it is the contract
+        decoded(with_column(column, text))
+
+
+@pytest.mark.parametrize("text", ["1e2", "nan", "inf", "1_0", "\xb25", " ", "--", "x", "9" * 17])
+def test_motion_that_is_no_number_is_absent_and_costs_nothing_else(text):
+    fix = decoded(with_column(KNOTS, text)).fix
+    assert fix == Fix(
+        time=datetime(2026, 5, 1, 10, 15, 30, tzinfo=UTC),
+        valid=True,
+        latitude=52.52,
+        longitude=13.41,
+        course_deg=83.95,
+        altitude_m=34.5,
+    )
+    course = decoded(with_column(COURSE, text)).fix
+    assert (course.speed_kmh, course.course_deg, course.altitude_m) == (18.52, None, 34.5)
+    altitude = decoded(with_column(ALTITUDE, text)).fix
+    assert (altitude.speed_kmh, altitude.course_deg, altitude.altitude_m) == (18.52, 83.95, None)
+
+
+column_text = st.one_of(
+    st.text(st.characters(max_codepoint=255, exclude_characters=",;*\n"), max_size=24),
+    st.text(st.sampled_from("0123456789.+-%:/ _eEnaif\xb2\xa0"), max_size=24),
+    st.sampled_from(["", "0", "1", "F", "L", "A", "V", "N", "S", "E", "W", "OBD", "vr", "help me"]),
+)
+
+
+@given(
+    frame=st.sampled_from(
+        [",".join(USUAL), OBD, ALTERNATIVE, f"imei:{ID},x,,,L,,,1a,,2b,,,,,1,1,,,"]
+    ),
+    broken=st.lists(st.tuples(st.integers(0, 19), column_text), min_size=1, max_size=3),
+    closing=st.sampled_from([";", "*", "\r\n", ""]),
+)
+@settings(deadline=None, max_examples=500)
+def test_whatever_stands_in_a_column_is_refused_or_legal(frame, broken, closing):
+    column = frame.split(",")
+    for index, text in broken:
+        column[index % len(column)] = text
+    try:
+        said = gps103.decode(
+            (",".join(column) + closing).encode("latin-1"), Context(received_at=AT)
+        )
+    except ValueError:
+        return
+    for message in said.messages:
+        legal(message)
+
+
+def test_what_one_frame_says_does_not_leak_into_the_next():
+    """The columns behind the position are read once and remembered."""
+    first = decoded(with_column(17, "P0420"))
+    first.extra["dtcs"] = "changed"
+    assert decoded(with_column(17, "P0420")).extra["dtcs"] == ["P0420"]
+    assert decoded(",".join(USUAL)).extra == {"fuel2_percent": 12.5, "utc_offset_min": 120}
+
+
+# --- the reference readings -------------------------------------------------------------------
+
+REFERENCE = Path(__file__).parents[2] / "../shared/corpus"
+KMH_PER_KNOT = 1.852
+TOLERANCE = {"latitude": 1e-6, "longitude": 1e-6, "speed_kmh": 0.02}
+
+
+class Case(NamedTuple):
+    name: str
+    chunks: list[bytes]
+    transport: Transport
+    frames: list[dict[str, Any]]
+    """Each with `result` and `response`."""
+
+
+def _rows(name: str) -> Iterator[dict[str, Any]]:
+    path = REFERENCE / name
+    if path.exists():
+        yield from map(json.loads, path.read_text("utf-8").splitlines())
+
+
+def cases() -> Iterator[Case]:
+    for row in _rows("gps103.jsonl"):
+        yield Case(f"real/{row['index']}", [row["frame"].encode("latin-1")], "udp", [row])
+    for row in _rows("gps103.synthetic.jsonl"):
+        chunks = [chunk.encode("latin-1") for chunk in row["chunks"]]
+        yield Case(f"synthetic/{row['id']}", chunks, "tcp", row["frames"])
+    for row in _rows("framing.jsonl"):
+        if row["protocol"] == "gps103":
+            chunks = [bytes.fromhex(chunk) for chunk in row["chunks"]]
+            yield Case(
+                row["id"].replace("gps103", "stream"), chunks, row["transport"], row["frames"]
+            )
+
+
+CASES = list(cases())
+
+_NO_SATELLITES = "an L frame has its inputs at the columns of an F frame"
+DEVIATIONS: dict[str, tuple[dict[str, Any], str]] = {
+    "real/23": ({"fuel_percent": 51.6}, "levels may lack their percent sign"),
+    "real/36": ({"reports": 1}, "a blank battery is no reason to refuse an OBD frame"),
+    "real/40": ({"ignition": False, "door_open": False}, _NO_SATELLITES),
+    "real/41": ({"ignition": False, "door_open": False, "fuel_percent": 0.0}, _NO_SATELLITES),
+    "real/75": ({"fuel_percent": 0.0, "temperature_c": None}, "0.0,0.0 are two tanks"),
+    "real/81": ({"fuel_percent": 0.0, "temperature_c": 23.0}, "0.0,0.0 are two tanks"),
+    **{
+        f"synthetic/{number}": (
+            {"ignition": False, "door_open": False, "fuel_percent": 0.0},
+            _NO_SATELLITES,
+        )
+        for number in (14, 18, 20, 62)
+    },
+    "stream/odd_imei:;": ({"replies": ""}, "who gives no id cannot be let in"),
+    "stream/odd_0;": ({"replies": ""}, "the port is everybody's: fifteen digits are an opening"),
+}
+"""Case: (what we say instead, why). The same table stands in tests/corpus/deviations.md."""
+
+
+def our_reading(report: Report) -> dict[str, Any]:
+    fix, status = report.fix, report.status
+    place = (
+        {
+            "valid": fix.valid,
+            "latitude": fix.latitude,
+            "longitude": fix.longitude,
+            "speed_kmh": fix.speed_kmh or 0.0,
+            "course_deg": fix.course_deg or 0.0,
+            "altitude_m": fix.altitude_m or 0.0,
+            "hdop": fix.hdop,
+            "satellites": fix.satellites,
+        }
+        if fix
+        else {}
+    )
+    return place | {
+        "device_id": report.device_id,
+        "time": report.device_time,
+        "alarm": report.alarm,
+        "ignition": status.ignition,
+        "door_open": status.door_open,
+        "fuel_percent": status.fuel_percent,
+        "temperature_c": status.temperature_c,
+        "battery_v": status.battery_v,
+        "obd_speed_kmh": status.obd_speed_kmh,
+        "rpm": status.rpm,
+        "external_power": status.external_power,
+        "driver_id": report.extra.get("driver_id"),
+        "cell": (report.cell.lac, report.cell.cid) if report.cell else None,
+    }
+
+
+def reference_reading(position: dict[str, Any]) -> dict[str, Any]:
+    said = position["attributes"]
+    network = position["network"]
+    tower = network["cellTowers"][0] if network else None
+    alarm = re.sub("[A-Z]", lambda letter: f"_{letter[0].lower()}", said.get("alarm", ""))
+    place = (
+        {}
+        if position["outdated"]
+        else {
+            "valid": position["valid"],
+            "latitude": position["latitude"],
+            "longitude": position["longitude"],
+            "speed_kmh": position["speed_knots"] * KMH_PER_KNOT,
+            "course_deg": position["course"],
+            "altitude_m": position["altitude"],
+            "hdop": said.get("hdop"),
+            "satellites": said.get("sat"),
+        }
+    )
+    time = position["deviceTime"]
+    return place | {
+        "device_id": position["uniqueId"],
+        "time": datetime.fromisoformat(time) if time else None,
+        "alarm": Alarm(alarm) if alarm else None,
+        "ignition": said.get("ignition"),
+        "door_open": said.get("door"),
+        "fuel_percent": said.get("fuel1", said.get("fuel")),
+        "temperature_c": said.get("temp1"),
+        "battery_v": said.get("battery"),
+        "obd_speed_kmh": said.get("obdSpeed"),
+        "rpm": said.get("rpm"),
+        "external_power": said.get("charge"),
+        "driver_id": said.get("driverUniqueId"),
+        "cell": (tower["locationAreaCode"], tower["cellId"]) if tower else None,
+    }
+
+
+def differences(case: Case, events: list[Event]) -> dict[str, Any]:
+    """Return what we say where the reference says something else."""
+    received = [event for event in events if isinstance(event, Received)]
+    replies = b"".join(event.reply + event.receipt for event in received).decode()
+    answers = "".join(answer["data"] for frame in case.frames for answer in frame["response"])
+    ours = [
+        message for event in received for message in event.messages if isinstance(message, Report)
+    ]
+    theirs = [position for frame in case.frames for position in frame["result"] or ()]
+    found: dict[str, Any] = {}
+    if replies != answers:
+        found["replies"] = replies
+    if len(ours) != len(theirs):
+        return found | {"reports": len(ours)}
+    for report, position in zip(ours, theirs, strict=True):
+        said, expected = our_reading(report), reference_reading(position)
+        assert said.keys() == expected.keys(), case.name
+        found |= {
+            name: value
+            for name, value in said.items()
+            if not _same(value, expected[name], TOLERANCE.get(name, 1e-9))
+        }
+    return found
+
+
+def _same(ours: Any, theirs: Any, tolerance: float) -> bool:
+    if isinstance(ours, float) and isinstance(theirs, int | float):
+        return abs(ours - theirs) <= tolerance
+    return bool(ours == theirs)
+
+
+@pytest.mark.skipif(not CASES, reason="the reference readings are not here")
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_we_read_what_the_reference_reads(case):
+    _, events = converse(case.chunks, case.transport, AT)
+    expected, _why = DEVIATIONS.get(case.name, ({}, ""))
+    assert differences(case, events) == expected
+
+
+def test_deviations_are_documented():
+    text = (FOLDER / "deviations.md").read_text("utf-8")
+    section = text.partition("\n## gps103\n")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| ([^|]+/[^|]+) \|", section, re.MULTILINE)
+    documented = {name for row in rows for name in row.split(", ")}
+    assert documented == set(DEVIATIONS)

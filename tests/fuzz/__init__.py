@@ -1,0 +1,1 @@
+"""Mutated frames against the bridge: no exception, no growth, no slow input."""
