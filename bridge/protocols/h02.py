@@ -134,7 +134,7 @@ def decode(frame: bytes, context: Context) -> Decoded:
     if len(column) < 3 or text[-1] != "#":
         raise DecodeError("frame")
     device_id, kind = column[1], column[2]
-    if device_id != context.device_id:
+    if not device_id or device_id != context.device_id:
         _identify(device_id, context)
     messages = _READERS.get(kind, _other)(column, context)
     if kind in _CONFIRMED:

@@ -224,7 +224,7 @@ def _kept(sim: list[str], column: list[str]) -> dict[str, Any]:
     if sim and sim[1].isdecimal():
         kept["phone"] = sim.pop(1)
     io = []
-    for text in (part.strip() for part in (*sim, *column)):
+    for text in (*filter(None, sim), *(part.strip() for part in column)):
         # The last half byte is a filler, F, for the odd 20th digit: some add it to the character 0.
         if len(text) in (19, 20) and text.startswith("89") and text[:-1].isdecimal():
             kept["iccid"] = text.rstrip("Ff?")

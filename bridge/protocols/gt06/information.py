@@ -87,8 +87,7 @@ def _climate(body: Body) -> None:
     """Read temperature and humidity, in tenths."""
     celsius, humidity = body.unpack(_CLIMATE)
     states.put_celsius(body, celsius / 10)
-    if humidity <= 1000:
-        body.extra["humidity_percent"] = humidity / 10
+    states.put_humidity(body, humidity / 10)
 
 
 _CLIMATE = struct.Struct(">iI")

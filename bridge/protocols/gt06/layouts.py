@@ -58,6 +58,7 @@ from bridge.protocols.gt06.states import (
     flags,
     geofence,
     gsm,
+    humidity,
     level,
     odometer,
     percent,
@@ -152,7 +153,7 @@ VARIANTS: dict[tuple[int, int], Layout] = {
     (0x12, 31): (gps, usual_tower, *SUPPLY),
     (0x12, 34): (identity, gps, usual_tower),
     (0x12, 38): (
-        gps, usual_tower, *SUPPLY, note("oil", 2), temperature(1, 1, positive=0),
+        gps, usual_tower, *SUPPLY, note("fuel_raw", 2), temperature(1, 1, positive=0),
         value("odometer_km", 4, 100),
     ),
     (0x13, 14): (flags, reception, alarm, skip(1), percent, keep(1), hundredths_v, keep(5)),
@@ -166,7 +167,7 @@ VARIANTS: dict[tuple[int, int], Layout] = {
     (0x19, 13): (usual_tower, *STATE),
     (0x22, 42): (
         gps, tower_4, *UPLOAD, odometer, keep(4), temperature(2, 100, positive=0),
-        note("humidity_raw", 2),
+        humidity,
     ),
     (0x22, 55): (
         skip(1), identity, skip(6), gps, sized_tower, flags, external_v, tenths_v, gsm,

@@ -180,6 +180,17 @@ def put_celsius(body: Body, celsius: float) -> None:
         body.status["temperature_c"] = celsius
 
 
+def humidity(body: Body) -> None:
+    """Read a humidity in hundredths of a percent."""
+    put_humidity(body, body.number(2) / 100)
+
+
+def put_humidity(body: Body, percents: float) -> None:
+    """Note a humidity that air can have."""
+    if percents <= 100:
+        body.extra["humidity_percent"] = percents
+
+
 def engine_hours(size: int) -> Block:
     """Return a block of a running time in minutes."""
 
