@@ -32,53 +32,53 @@ class Command(msgspec.Struct, frozen=True, kw_only=True, tag_field="command"):
         return str(self.__struct_config__.tag)
 
 
-class RequestPosition(Command, tag="request_position"):
+class RequestPosition(Command, frozen=True, kw_only=True, tag="request_position"):
     """Report once, now."""
 
 
-class SetInterval(Command, tag="set_interval"):
+class SetInterval(Command, frozen=True, kw_only=True, tag="set_interval"):
     """Report every so many seconds."""
 
     seconds: Seconds
 
 
-class StopReporting(Command, tag="stop_reporting"):
+class StopReporting(Command, frozen=True, kw_only=True, tag="stop_reporting"):
     """Report no more by the clock."""
 
 
-class Arm(Command, tag="arm"):
+class Arm(Command, frozen=True, kw_only=True, tag="arm"):
     """Watch door, ignition and shocks."""
 
 
-class Disarm(Command, tag="disarm"):
+class Disarm(Command, frozen=True, kw_only=True, tag="disarm"):
     """Watch no more."""
 
 
-class AcknowledgeAlarm(Command, tag="acknowledge_alarm"):
+class AcknowledgeAlarm(Command, frozen=True, kw_only=True, tag="acknowledge_alarm"):
     """Stop repeating an alarm."""
 
 
-class StopEngine(Command, tag="engine_stop"):
+class StopEngine(Command, frozen=True, kw_only=True, tag="engine_stop"):
     """Cut fuel and ignition. Dangerous: gated wherever it can be asked for."""
 
 
-class ResumeEngine(Command, tag="engine_resume"):
+class ResumeEngine(Command, frozen=True, kw_only=True, tag="engine_resume"):
     """Restore fuel and ignition."""
 
 
-class SpeedLimit(Command, tag="speed_limit"):
+class SpeedLimit(Command, frozen=True, kw_only=True, tag="speed_limit"):
     """Ring above this speed; 0: never."""
 
     kmh: Kmh
 
 
-class MovementAlarm(Command, tag="movement_alarm"):
+class MovementAlarm(Command, frozen=True, kw_only=True, tag="movement_alarm"):
     """Ring when moved from here."""
 
     enabled: bool = True
 
 
-class Fence(Command, tag="fence"):
+class Fence(Command, frozen=True, kw_only=True, tag="fence"):
     """Ring at the border of a rectangle given by two corners."""
 
     north: Latitude
@@ -87,74 +87,74 @@ class Fence(Command, tag="fence"):
     east: Longitude
 
 
-class ClearFence(Command, tag="clear_fence"):
+class ClearFence(Command, frozen=True, kw_only=True, tag="clear_fence"):
     """Forget the fence."""
 
 
-class SetTimeZone(Command, tag="time_zone"):
+class SetTimeZone(Command, frozen=True, kw_only=True, tag="time_zone"):
     """Set the tracker's local clock to this offset from UTC."""
 
     offset_minutes: OffsetMinutes = 0
 
 
-class LessGprs(Command, tag="less_gprs"):
+class LessGprs(Command, frozen=True, kw_only=True, tag="less_gprs"):
     """Stay silent while parked."""
 
     enabled: bool = True
 
 
-class UploadLog(Command, tag="upload_log"):
+class UploadLog(Command, frozen=True, kw_only=True, tag="upload_log"):
     """Send what the memory card holds of one day."""
 
     day: date
 
 
-class Reboot(Command, tag="reboot"):
+class Reboot(Command, frozen=True, kw_only=True, tag="reboot"):
     """Start again."""
 
 
-class RequestVersion(Command, tag="version"):
+class RequestVersion(Command, frozen=True, kw_only=True, tag="version"):
     """Tell the firmware's version."""
 
 
-class ResetOdometer(Command, tag="reset_odometer"):
+class ResetOdometer(Command, frozen=True, kw_only=True, tag="reset_odometer"):
     """Count kilometres from 0."""
 
 
-class SwitchOutput(Command, tag="output"):
+class SwitchOutput(Command, frozen=True, kw_only=True, tag="output"):
     """Set an output, in the tracker's own digits."""
 
     data: Annotated[str, Meta(pattern=r"^[0-9]{1,8}$")]
 
 
-class TakePhoto(Command, tag="photo"):
+class TakePhoto(Command, frozen=True, kw_only=True, tag="photo"):
     """Take a picture, where there is a camera."""
 
 
-class Identify(Command, tag="identify"):
+class Identify(Command, frozen=True, kw_only=True, tag="identify"):
     """Tell the identity."""
 
 
-class SosAlarm(Command, tag="sos_alarm"):
+class SosAlarm(Command, frozen=True, kw_only=True, tag="sos_alarm"):
     """Let the SOS button ring, or not."""
 
     enabled: bool = True
 
 
-class SetServer(Command, tag="set_server"):
+class SetServer(Command, frozen=True, kw_only=True, tag="set_server"):
     """Report to another server; an IPv4 address."""
 
     address: Annotated[str, Meta(pattern=r"^[0-9]{1,3}(\.[0-9]{1,3}){3}$")]
     port: Port
 
 
-class SosNumber(Command, tag="sos_number"):
+class SosNumber(Command, frozen=True, kw_only=True, tag="sos_number"):
     """Whom the SOS button calls."""
 
     phone: Phone
 
 
-class Raw(Command, tag="raw"):
+class Raw(Command, frozen=True, kw_only=True, tag="raw"):
     """The tracker's own words, as they stand."""
 
     text: Text

@@ -48,7 +48,7 @@ def position(state: VehicleState, place: Place) -> Position | None:
     return payload  # type: ignore[return-value] # times are still datetimes, encode() writes them
 
 
-def state(
+def state(  # noqa: PLR0913 - named facts of one payload, no behaviour among them
     folded: VehicleState,
     *,
     name: str,

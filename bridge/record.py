@@ -1,9 +1,9 @@
-"""A journal row's body: one report with its verdict, as a compact array. Fields are only appended.
+"""A journal row's body: a report with its verdict, as a compact array. Fields are only appended.
 
-    [schema, device_id, protocol, transport, received_at, device_time, keyword, fix, alarm, status,
-     cell, extra, verdict, late, silent, rings]
+    [schema, device_id, protocol, transport, received_at, device_time, keyword, fix, alarm,
+     status, cell, extra, verdict, late, silent, rings]
 
-fix, status and cell are arrays in the order of their types' fields, shortened by what is None at the
+fix, status and cell are arrays in the order of their fields, shortened by what is None at the
 end. Times are MessagePack timestamps.
 """
 

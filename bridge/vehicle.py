@@ -96,7 +96,7 @@ def fold(
     changes: dict[str, Any] = {"last_report": received_at, "protocol": report.protocol}
     if state.first_seen is None:
         changes["first_seen"] = received_at
-    verdict = _fold_fix(state, report, late, limits, changes)
+    verdict = _fold_fix(state, report, limits, changes, late=late)
     given = _given(report)
     if not state.reported or not given.issubset(state.reported):
         changes["reported"] = tuple(sorted(given.union(state.reported)))
@@ -111,12 +111,12 @@ def fold(
             changes["said_at"] = state.said_at | dict.fromkeys(values, received_at)
         if report.cell is not None:
             changes["cell"] = report.cell
-    rings = () if silent else _fold_alarms(state, report, late, changes)
+    rings = () if silent else _fold_alarms(state, report, changes, late=late)
     return Folded(msgspec.structs.replace(state, **changes), verdict, rings)
 
 
 def _fold_fix(
-    state: VehicleState, report: Report, late: bool, limits: Limits, changes: dict[str, Any]
+    state: VehicleState, report: Report, limits: Limits, changes: dict[str, Any], *, late: bool
 ) -> Verdict | None:
     fix = report.fix
     if fix is None:
@@ -161,7 +161,7 @@ def _given(report: Report) -> set[str]:
 
 
 def _fold_alarms(
-    state: VehicleState, report: Report, late: bool, changes: dict[str, Any]
+    state: VehicleState, report: Report, changes: dict[str, Any], *, late: bool
 ) -> tuple[Ring, ...]:
     """Open, continue and end episodes; return those that began."""
     now = report.received_at

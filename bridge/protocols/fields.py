@@ -5,7 +5,8 @@ report cannot do without raises ValueError where it cannot be read; the rest is 
 wrong date or an odd temperature must not cost the position.
 
 Python takes more for a number than a tracker may write (``1_0``, ``1e3``, ``nan``, blanks around):
-nothing goes to ``float`` or ``int`` that was not looked at before.
+nothing goes to ``float`` that was not looked at before, by `number` or, where both coordinates are
+looked at in one go, by the decoder.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ _MINUTES_A_DAY = 1440
 _SECONDS_A_DAY = 86400.0
 _PARTS_A_MINUTE = 1e7 / 60.0
 """Coordinates are told to the seventh decimal, a centimetre: 52.52, not 52.519999999999996."""
+_WHOLE = 2.0**52
+"""Added and taken away again, it rounds: so great a float has no fraction left."""
 
 _LONGEST_NUMBER = 16
 """Characters; keeps every number well within what JSON and 64 bits hold."""
@@ -36,8 +39,8 @@ _LONGEST_NUMBER = 16
 
 def number(text: str, least: float = -inf, most: float = inf) -> float | None:
     """Return a plain decimal number, signed or not, that lies within bounds; else None."""
-    digits = text[1:] if text[:1] in ("+", "-") else text
-    if not digits.replace(".", "", 1).isdecimal() or len(text) > _LONGEST_NUMBER:
+    unsigned = text if text[:1] not in ("+", "-") else text[1:]
+    if not unsigned.replace(".", "", 1).isdecimal() or len(text) > _LONGEST_NUMBER:
         return None
     value = float(text)
     return value if least <= value <= most else None
@@ -66,7 +69,7 @@ def latitude(text: str, hemisphere: str) -> float:
     of 60 and more, as in captures whose places were moved by hand, are carried over.
     """
     angle = float(text)
-    value = int((angle - angle // 100.0 * 40.0) * _PARTS_A_MINUTE + 0.5) / 1e7
+    value = ((angle - angle // 100.0 * 40.0) * _PARTS_A_MINUTE + _WHOLE - _WHOLE) / 1e7
     if not 0.0 <= value <= 90.0:
         raise DecodeError("latitude", text)
     return -value if hemisphere == "S" else value
@@ -75,7 +78,7 @@ def latitude(text: str, hemisphere: str) -> float:
 def longitude(text: str, hemisphere: str) -> float:
     """Return decimal degrees of ``dddmm.mmmm`` and ``W`` or anything else for east."""
     angle = float(text)
-    value = int((angle - angle // 100.0 * 40.0) * _PARTS_A_MINUTE + 0.5) / 1e7
+    value = ((angle - angle // 100.0 * 40.0) * _PARTS_A_MINUTE + _WHOLE - _WHOLE) / 1e7
     if not 0.0 <= value <= 180.0:
         raise DecodeError("longitude", text)
     return -value if hemisphere == "W" else value

@@ -209,7 +209,7 @@ def _cell(lac: str, cid: str) -> Cell | None:
 @lru_cache(maxsize=512)
 def _inputs(text: str) -> _Said:
     """Return what the columns behind the position say: ignition, door, fuel twice, temperature."""
-    column = [*text.rstrip(_CLOSING).split(","), *[""] * 5]
+    column = [*text.rstrip(_CLOSING).split(","), "", "", "", "", ""]
     for at in (0, 1):
         # Ignition and door may be missing, then fuel stands there (gps103/oil-without-percent).
         if not column[at].isdecimal() and fields.percent(column[at]) is not None:
@@ -222,13 +222,13 @@ def _inputs(text: str) -> _Said:
         odometer = fields.number(second, 1, _MOST_KM)
     elif second[:1] in ("P", "C", "B", "U"):
         extra["dtcs"] = [second]
-    elif (level := fields.percent(second)) is not None:
+    elif second and (level := fields.percent(second)) is not None:
         extra["fuel2_percent"] = level
     status = Status(
         ignition=_FLAGS.get(ignition),
         door_open=_FLAGS.get(door),
-        fuel_percent=fields.percent(fuel),
-        temperature_c=fields.celsius(temperature),
+        fuel_percent=fields.percent(fuel) if fuel else None,
+        temperature_c=fields.celsius(temperature) if temperature else None,
         odometer_km=odometer,
     )
     return _Said(status=status, extra=extra)

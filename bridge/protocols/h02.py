@@ -215,9 +215,11 @@ def _position(column: list[str], context: Context) -> tuple[Report]:
 def _readable(column: list[str]) -> tuple[str, str, str, str]:
     """Return latitude, longitude, speed and course as plain numbers, blank where there are none."""
     latitude, north_south, longitude, east_west, knots, course = column[5:_REST]
-    if not f"{latitude}{longitude}".strip("0. "):
+    placed = north_south in _NORTH_SOUTH and east_west in _EAST_WEST
+    zeros = not f"{latitude}{longitude}".strip("0. ")
+    if zeros and not (placed and "." in latitude and "." in longitude):
         return "", "", "", ""
-    if north_south not in _NORTH_SOUTH or east_west not in _EAST_WEST:
+    if not placed:
         raise DecodeError("hemisphere")
     knots, course = (
         "" if fields.number(text, 0.0) is None else text for text in (knots.strip(), course.strip())
@@ -334,7 +336,7 @@ def _answer(column: list[str], context: Context) -> tuple[Message, ...]:
     """Read V4: an answer to a command, and mostly a position behind it."""
     body = _body(column)
     for at in range(len(body) - 6, -1, -1):  # an answer may look like anything: the last one counts
-        if _is_place(body[at:]):
+        if _is_place(body[at : at + 6]):
             place = [*column[:3], *body[at : at + 8], ",".join(body[at + 8 :])]
             (report,) = _position(place, context)
             return (_result(column, ",".join(body[:at]), context, report.device_time), report)

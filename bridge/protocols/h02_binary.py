@@ -43,6 +43,8 @@ def opens(data: bytes, start: int) -> Claim:
 
 
 def _is_dated(digits: str, at: int) -> bool:
+    if digits[at : at + 2] > "23":  # the hour gives most of what is no record away
+        return False
     try:
         _time(digits, at)
     except ValueError:
@@ -55,15 +57,12 @@ def _time(digits: str, at: int) -> datetime | None:
 
     Raises ValueError for what is none.
     """
-    clock, day, month, year = (
-        digits[at : at + 6], digits[at + 6 : at + 8], digits[at + 8 : at + 10],
-        digits[at + 10 : at + 12],
-    )  # fmt: skip
-    if clock > "235959" or not year:
+    clock, date = digits[at : at + 6], digits[at + 6 : at + 12]
+    if clock > "235959" or len(date) < 6:
         raise DecodeError("time", clock)
-    if day == month == year == "00" and clock.isdecimal():
+    if date == "000000" and clock.isdecimal():
         return None
-    return datetime.fromisoformat(f"20{year}{month}{day}T{clock}Z")
+    return datetime.fromisoformat(f"20{date[4:]}{date[2:4]}{date[:2]}T{clock}Z")
 
 
 def decode(frame: bytes, context: Context) -> Decoded:
@@ -95,23 +94,17 @@ def _still_there(context: Context) -> Decoded:
 def _position(device_id: str, digits: str, at: int, context: Context) -> Decoded:
     """Read a record whose time stands at `at`."""
     time, body = _time(digits, at), digits[at + 12 : at + 46]
-    latitude, battery, longitude, flags, pace = (
-        body[:8],
-        body[8:10],
-        body[10:19],
-        body[19],
-        body[20:26],
-    )
+    latitude, battery, longitude, pace = body[:8], body[8:10], body[10:19], body[20:26]
     if not f"{device_id}{latitude}{longitude}{pace}".isdecimal():
         raise DecodeError("coordinates")
-    shown = int(flags, 16)
+    flags = int(body[19], 16)
     word = read_word(body[26:], int(battery, 16))
     fix = Fix(
         time=time,
-        valid=shown & _VALID != 0,
-        latitude=fields.latitude(f"{latitude[:4]}.{latitude[4:]}", "N" if shown & _NORTH else "S"),
+        valid=flags & _VALID != 0,
+        latitude=fields.latitude(f"{latitude[:4]}.{latitude[4:]}", "N" if flags & _NORTH else "S"),
         longitude=fields.longitude(
-            f"{longitude[:5]}.{longitude[5:]}", "E" if shown & _EAST else "W"
+            f"{longitude[:5]}.{longitude[5:]}", "E" if flags & _EAST else "W"
         ),
         speed_kmh=fields.speed(int(pace[:3]) * fields.KMH_PER_KNOT),
         course_deg=fields.course(float(pace[3:])),

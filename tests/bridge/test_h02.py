@@ -1,10 +1,534 @@
+"""h02: whose language it is, where frames end, exact answers, and laws for whatever is sent."""
+
+from __future__ import annotations
+
+import json
+import re
 from datetime import UTC, datetime
-from bridge.protocols import h02
-from bridge.protocols.connection import Connection
+from itertools import pairwise
+from pathlib import Path
+from typing import NamedTuple
+from unittest.mock import patch
+
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from bridge.errors import DecodeError
+from bridge.model import Alarm, Cell, CommandResult, Heartbeat, Message, Report
+from bridge.protocols import gps103, h02, tk103, xexun
+from bridge.protocols.base import Claim, Context
+from bridge.protocols.connection import Connection, Event, Received, Rejected
+from bridge.protocols.h02_status import BATTERY_PERCENT, read_tail, read_word
+from tests.bridge.laws import ODD_NUMBERS, legal
+
 AT = datetime(2026, 5, 1, 10, 16, tzinfo=UTC)
-def listen(*chunks, datagrams=False):
-    c=Connection((h02.PROTOCOL,),datagrams=datagrams); ev=[]
-    for x in chunks:
-        c.receive_data(x); ev+=c.events(AT)
-    c.receive_eof()
-    return [*ev, *c.events(AT)]
+CORPORA = Path(__file__).parents[1] / "corpus"
+OPEN, ENDED = False, True
+"""Whether more bytes can come."""
+FAMILY = (gps103.PROTOCOL, tk103.PROTOCOL, xexun.PROTOCOL, h02.PROTOCOL)
+
+USUAL = (
+    b"*HQ,864000000004111,V1,101530,A,4807.5000,N,01131.5000,E,021.60,087,"
+    b"010526,FFFFFBFF,262,01,49101,1753,5#"
+)
+RECORD = bytes.fromhex("24 7090000411 101530 010526 48075000 06 011315000e 021087 fffffbff ff0024")
+LATER = bytes.fromhex("24 7090000411 101600 010526 48075000 06 011315000e 021087 fffffbff ff0025")
+LONG = bytes.fromhex("24 8640000000041110 101530 010526 48075000 06 011315000e 021087 fffffbff")
+TAIL = bytes.fromhex("06 00000000 0106 02 01a2 3c4d 0a")
+BLOCK = bytes.fromhex("58 0000981499 101530 010526 48075000 06 011315000e 021087 fffffbff ff0025")
+
+
+def listen(*chunks: bytes, datagrams: bool = False, claimed: bool = True) -> list[Event]:
+    """Return what a peer's bytes come to; `claimed`: h02 is already known to be spoken."""
+    return conversation(*chunks, datagrams=datagrams, claimed=claimed)[0]
+
+
+def conversation(*chunks: bytes, datagrams: bool, claimed: bool) -> tuple[list[Event], int]:
+    """Return the events, and how many bytes were noise."""
+    connection = Connection((h02.PROTOCOL,), datagrams=datagrams)
+    if claimed:
+        connection.protocol = h02.PROTOCOL
+    events: list[Event] = []
+    for chunk in chunks:
+        connection.receive_data(chunk)
+        events += connection.events(AT)
+    connection.receive_eof()
+    return [*events, *connection.events(AT)], connection.noise_bytes
+
+
+def messages(events: list[Event]) -> list[Message]:
+    return [
+        message for event in events if isinstance(event, Received) for message in event.messages
+    ]
+
+
+def report(frame: bytes) -> Report:
+    """Return the one report of a frame."""
+    (told,) = messages(listen(frame))
+    assert isinstance(told, Report)
+    return told
+
+
+def corpus_frames(name: str) -> list[bytes]:
+    rows = [
+        json.loads(line)
+        for path in sorted((CORPORA / name).glob("*.jsonl"))
+        for line in path.read_text("utf-8").splitlines()
+    ]
+    return sorted({bytes.fromhex(event["frame"]) for row in rows for event in row["events"]})
+
+
+FRAMES = corpus_frames("h02")
+UNDERSTOOD = [frame for frame in FRAMES if isinstance(listen(frame)[0], Received)]
+frames = st.sampled_from(FRAMES)
+
+
+# --- whose language it is ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("data", "claim"),
+    [
+        (b"", Claim.UNDECIDED),
+        (b"*", Claim.UNDECIDED),
+        (b"*H", Claim.UNDECIDED),
+        (b"*HQ", Claim.UNDECIDED),
+        (b"*HQ,", Claim.YES),
+        (b"*k9,", Claim.YES),
+        (b"*HQ;", Claim.NO),
+        (b"*1\r\n$4\r\n", Claim.NO),
+        (b"**,imei:", Claim.NO),
+        (b"$", Claim.UNDECIDED),
+        (RECORD[:6], Claim.UNDECIDED),
+        (RECORD[:11], Claim.UNDECIDED),
+        (RECORD[:12], Claim.YES),
+        (LONG[:14], Claim.UNDECIDED),
+        (LONG[:15], Claim.YES),
+        (BLOCK[:11], Claim.UNDECIDED),
+        (BLOCK[:12], Claim.YES),
+        (b"$G", Claim.UNDECIDED),
+        (b"$GPRM", Claim.NO),
+        (b"$GNRMC", Claim.NO),
+        (b"$1,2,", Claim.NO),
+        (b"$12345678901234567", Claim.NO),
+        (b"$" + bytes(14), Claim.NO),
+        (b"X", Claim.UNDECIDED),
+        (b"XYZ", Claim.NO),
+        (b"imei:", Claim.NO),
+        (b"(", Claim.NO),
+        (b"\x78\x78", Claim.NO),
+    ],
+)
+def test_claim(data, claim):
+    held_back = data == b"XYZ"  # it may be a block of another make: see below
+    assert h02.claim(data, OPEN) is (Claim.UNDECIDED if held_back else claim)
+    assert h02.claim(data, ENDED) is (Claim.YES if claim is Claim.YES else Claim.NO)
+
+
+def test_what_follows_a_strange_block_decides():
+    block = b"X" + bytes(range(0x80, 0x9F))
+    assert h02.claim(block, OPEN) is Claim.UNDECIDED
+    assert h02.claim(block + b"*H", OPEN) is Claim.UNDECIDED
+    assert h02.claim(block + b"*HQ,", OPEN) is Claim.YES
+    assert h02.claim(block + block + RECORD, OPEN) is Claim.YES
+    assert h02.claim(block + b"GET / ", OPEN) is Claim.NO
+    assert h02.claim(block, ENDED) is Claim.NO
+
+
+@pytest.mark.parametrize("name", ["gps103", "tk103", "xexun", "h02"])
+def test_no_prefix_of_a_frame_is_claimed_twice_and_the_speaker_never_says_no(name):
+    spoken = UNDERSTOOD if name == "h02" else corpus_frames(name)
+    for frame in spoken:
+        opening = frame.lstrip(b"\r\n ")
+        for length in range(1, len(opening) + 1):
+            claims = {protocol.name: protocol.claim(opening[:length], OPEN) for protocol in FAMILY}
+            assert list(claims.values()).count(Claim.YES) <= 1
+            assert name != "h02" or claims["h02"] is not Claim.NO, opening[:length]
+        assert not opening or claims["h02"] is (Claim.YES if name == "h02" else Claim.NO)
+
+
+@given(st.binary(max_size=300), st.sampled_from([b"", b"*", b"$", b"X", RECORD[:6]]))
+def test_detection_is_never_long_undecided(data, start):
+    assume(not data.startswith(b"X"))
+    opening = (start + data).ljust(300, b"5")
+    assert h02.claim(opening, OPEN) is not Claim.UNDECIDED
+
+
+# --- where a frame ends --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("stream", "told"),
+    [
+        (RECORD + LATER, [RECORD, LATER]),
+        (RECORD + TAIL + LATER + TAIL, [RECORD, LATER]),
+        (RECORD + TAIL + LATER, [RECORD, LATER]),
+        (RECORD + LATER + TAIL + USUAL, [RECORD, LATER, USUAL]),
+        (LONG + bytes(10) + RECORD + TAIL + LONG, [LONG, RECORD, LONG]),
+        (BLOCK + RECORD, [BLOCK, RECORD]),
+        (USUAL + b"\r\n" + RECORD + USUAL, [USUAL, RECORD, USUAL]),
+        (RECORD + TAIL[:-1] + b"$" + LATER, [RECORD, LATER]),
+        (RECORD + TAIL[:-1] + b"*" + USUAL, [RECORD, USUAL]),
+        (RECORD + b"X*$,#$*X" + LATER, [RECORD, LATER]),
+        (RECORD + bytes(200) + LATER, [RECORD, LATER]),
+        (USUAL[:30] + USUAL, [USUAL[:30], USUAL]),
+        (b"*HQ,1,SMS,a*b#" + RECORD, [b"*HQ,1,SMS,a*b#", RECORD]),
+        (USUAL[:-1] + b"*", [USUAL[:-1] + b"*"]),
+        (RECORD + b"*H", [RECORD]),
+        (RECORD + b"$\x12\x34", [RECORD]),
+        (RECORD + RECORD[:15], [RECORD, RECORD[:15]]),
+        (b"", []),
+    ],
+)
+def test_a_stream_is_cut_here(stream, told):
+    assert [event.frame for event in listen(stream)] == told
+    assert [event.frame for event in listen(*(bytes([byte]) for byte in stream))] == told
+    assert [event.frame for event in listen(stream, datagrams=True)] == told
+
+
+def test_a_record_is_told_before_anything_follows_it():
+    connection = Connection((h02.PROTOCOL,))
+    connection.receive_data(RECORD)
+    assert [event.frame for event in connection.events(AT)] == [RECORD]
+    connection.receive_data(TAIL)
+    assert list(connection.events(AT)) == []
+    assert connection.noise_bytes == len(TAIL)
+
+
+def test_a_text_without_an_end_is_given_up():
+    endless = b"*HQ,1,SMS," + b"-" * h02.LONGEST_TEXT
+    first, second = listen(endless + USUAL)
+    assert first == Rejected(endless[: h02.LONGEST_TEXT], "h02", "malformed frame")
+    assert second.frame == USUAL
+
+
+records = st.sampled_from([RECORD, LATER, LONG, USUAL, BLOCK])
+tails = st.binary(max_size=20).map(lambda tail: tail.translate(None, b"*$X"))
+
+
+@given(st.lists(st.tuples(records, tails, st.sampled_from([b"", b"*", b"$", b"X"])), max_size=6))
+@settings(deadline=None)
+def test_no_tail_costs_a_frame(stream):
+    told = listen(b"".join(frame + tail + last for frame, tail, last in stream))
+    assert [event.frame for event in told] == [frame for frame, _, _ in stream]
+
+
+@given(
+    st.lists(st.sampled_from([USUAL, USUAL[:40], b"*HQ,", b"*HQ,1,SMS,a*b#", b"*TH,", b"#", b"*"]))
+)
+def test_the_fast_way_to_cut_a_text_is_the_long_one(pieces):
+    stream = b"".join(pieces)
+    fast = listen(stream)
+    with patch.object(h02, "_USUAL_OPENINGS", ()):
+        assert listen(stream) == fast
+
+
+# --- what a frame says ---------------------------------------------------------------------------
+
+COLUMNS = USUAL.decode().split(",")
+_COLUMN_TEXTS = st.sampled_from([
+    "", "0", "A", "V", "B", "N", "S", "E", "W", "-48-7.5", "48075000", "4807.5000", " 12.5", "7.5",
+    "101530", "010526", "FFF7FBFD", "4", "262", "cc", " 1a2", "89880000000000000117", *ODD_NUMBERS,
+])  # fmt: skip
+
+
+@given(st.lists(st.tuples(st.integers(1, len(COLUMNS) - 1), _COLUMN_TEXTS), max_size=4))
+@settings(deadline=None, max_examples=400)
+def test_odd_columns_are_lawful_and_both_ways_to_read_a_place_agree(changes):
+    column = [*COLUMNS]
+    for at, text in changes:
+        column[at] = text
+    frame = ",".join(column).replace("#", "").encode("latin-1") + b"#"
+    (event,) = listen(frame)
+    if isinstance(event, Received):
+        for message in event.messages:
+            legal(message)
+        with patch.object(h02, "_USUAL_CHARACTERS", -1):
+            assert listen(frame) == [event]
+
+
+@pytest.mark.parametrize("at", range(3, len(COLUMNS)))
+def test_a_frame_may_end_behind_any_column(at):
+    (event,) = listen(",".join(COLUMNS[:at]).encode() + b"#")
+    if at in (6, 7, 8):  # one coordinate, or one without its hemisphere
+        assert isinstance(event, Rejected)
+    else:
+        assert [message.fix is not None for message in event.messages] == [at > 8]
+
+
+def bits(*low: int) -> str:
+    return f"{0xFFFFFFFF & ~sum(1 << bit for bit in low):08X}"
+
+
+@pytest.mark.parametrize("bit", range(32))
+def test_each_bit_of_the_status_word(bit):
+    said = read_word(bits(bit))
+    alarms = {0: "vibration", 1: "sos", 2: "overspeed", 18: "sos", 19: "power_cut"}
+    assert said.alarm == alarms.get(bit)
+    assert said.extra == {"status_word": bits(bit)}
+    status = said.status
+    assert (status.ignition, status.door_open, status.armed, status.engine_cut) == (
+        bit != 10, bit == 8, bit == 9, bit == 27
+    )  # fmt: skip
+
+
+def test_several_alarms_are_ranked():
+    said = read_word(bits(0, 1, 2, 18, 19))
+    assert said.alarm is Alarm.SOS
+    assert said.extra["alarms"] == ["power_cut", "vibration", "overspeed"]
+
+
+@pytest.mark.parametrize(
+    "code", ["", "FFFFFBF", "FFFFFBFFF", "FFFFFBFG", " FFFFFB ", "0xFFFFFB", "+1234567"]
+)
+def test_what_is_no_status_word(code):
+    with pytest.raises(DecodeError):
+        read_word(code)
+
+
+@pytest.mark.parametrize(
+    ("level", "percent"),
+    [
+        (0, None), (1, 0), (2, 10), (3, 20), (4, 60), (5, 80), (6, 100), (7, 7), (100, 100),
+        (101, None), (0xF0, None), (0xF1, 1), (0xF6, 6), (0xF7, None), (255, None),
+    ],
+)  # fmt: skip
+def test_the_battery_byte(level, percent):
+    assert BATTERY_PERCENT.get(level) == percent
+    frame = bytearray(RECORD)
+    frame[16] = level
+    assert report(bytes(frame)).status.battery_percent == percent
+
+
+@pytest.mark.parametrize(
+    ("tail", "cell", "io"),
+    [
+        ("cc,28, 0,3c4d", None, ["cc", "28", "0", "3c4d"]),
+        ("900,28,1a2,3c4d", None, ["900", "28", "1a2", "3c4d"]),
+        ("262,01,49101,1753", Cell(mcc=262, mnc=1, lac=49101, cid=1753), None),
+        ("262,01,49101,1753,5", Cell(mcc=262, mnc=1, lac=49101, cid=1753), ["5"]),
+        ("262,01,70000,1753", None, ["262", "01", "70000", "1753"]),
+        ("262,1000,49101,1753", None, ["262", "1000", "49101", "1753"]),
+        ("262,01,0,1753", None, ["262", "01", "0", "1753"]),
+        ("cc,28, 1a2,3c4d", Cell(mcc=204, mnc=4, lac=418, cid=15437), None),
+        ("25c,a, 1a2,3c4d", Cell(mcc=604, mnc=1, lac=418, cid=15437), None),
+        ("125,194, 1a2,3c4d", Cell(mcc=293, lac=418, cid=15437), None),
+        ("cc,28, 1a2,3c4d,5", None, ["cc", "28", "1a2", "3c4d", "5"]),
+        ("0000cc,000004,0001a2,003c4d,5", Cell(mcc=204, mnc=4, lac=418, cid=15437), ["5"]),
+        ("460,11,d18e105,7752,6", None, ["460", "11", "d18e105", "7752", "6"]),
+        ("1,2,3,4", None, ["1", "2", "3", "4"]),
+        ("0,0,0,0", None, ["0", "0", "0", "0"]),
+        ("gg,28,1a2,3c4d", None, ["gg", "28", "1a2", "3c4d"]),
+        (",,,", None, None),
+        ("1,2,3", None, ["1", "2", "3"]),
+        ("1,2,3.5,4,0,0", None, None),
+        ("1,2,3.5,4,1a2,3c4d", Cell(lac=418, cid=15437), None),
+        ("1,x,3.5,4,1a2,3c4d", None, ["1", "x", "3.5", "4", "1a2", "3c4d"]),
+    ],
+)
+def test_what_stands_behind_the_status_word(tail, cell, io):
+    told = read_tail(f"010526,FFFFFBFF,{tail}")
+    assert told.cell == cell
+    assert told.extra.get("io") == io
+
+
+minutes = st.integers(0, 59_9999)
+
+
+class Record(NamedTuple):
+    """What a record tells, as the tracker has it."""
+
+    number: int
+    time: datetime
+    latitude: tuple[int, int]
+    """Degrees, and ten-thousandths of minutes; longitude alike."""
+    longitude: tuple[int, int]
+    knots: int
+    course: int
+    flags: int
+
+    def packed(self, *, long_id: bool) -> bytes:
+        head = f"{self.number:015}f" if long_id else f"{self.number:010}"
+        return bytes.fromhex(
+            f"24{head}{self.time:%H%M%S%d%m%y}{self.latitude[0]:02}{self.latitude[1]:06}06"
+            f"{self.longitude[0]:03}{self.longitude[1]:06}{self.flags:x}"
+            f"{self.knots:03}{self.course:03}fffffbff{'' if long_id else 'ff0024'}"
+        )
+
+
+@given(
+    st.builds(
+        Record,
+        st.integers(1, 9_999_999_999),
+        st.datetimes(datetime(2000, 1, 1), datetime(2099, 12, 31)),  # noqa: DTZ001 - see below
+        st.tuples(st.integers(0, 89), minutes),
+        st.tuples(st.integers(0, 179), minutes),
+        st.integers(0, 999),
+        st.integers(0, 360),
+        st.integers(0, 15),
+    ),
+    st.booleans(),
+)
+@settings(deadline=None)
+def test_a_record_says_what_was_put_into_it(record, long_id):
+    told = report(record.packed(long_id=long_id))
+    fix = told.fix
+    assert told.device_id == (f"{record.number:015}" if long_id else f"{record.number:010}")
+    assert told.device_time == record.time.replace(microsecond=0, tzinfo=UTC)
+    assert fix is not None
+    assert fix.valid is bool(record.flags & 2)
+    degrees, parts = record.latitude
+    north = (degrees + parts / 600_000) * (1 if record.flags & 4 else -1)
+    degrees, parts = record.longitude
+    east = (degrees + parts / 600_000) * (1 if record.flags & 8 else -1)
+    assert (fix.latitude, fix.longitude) == pytest.approx((north, east), abs=1e-7)
+    knots = record.knots
+    assert fix.speed_kmh == (pytest.approx(knots * 1.852, abs=0.006) if knots < 540 else None)
+    assert fix.course_deg == record.course
+
+
+def test_a_record_is_refused_by_its_decoder():
+    for frame in (b"", b"#", RECORD[:-1], RECORD + b"x", b"*" + RECORD, b"$" * 32):
+        with pytest.raises(ValueError, match="malformed"):
+            h02.decode(frame, Context(received_at=AT))
+
+
+# --- who says it, and what is answered -----------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("frame", "reply"),
+    [
+        (USUAL, b"*HQ,864000000004111,V4,V1,20260501101600#"),
+        (USUAL.replace(b"*HQ", b"*TH"), b"*HQ,864000000004111,V4,V1,20260501101600#"),
+        (
+            b"*TH,7,NBR,101530,262,2,0,1,431,17003,26,010526,FFFFFBFF#",
+            b"*HQ,7,V4,NBR,20260501101600#",
+        ),
+        (b"*TH,7,V0#", b"*TH,7,V0#"),
+        (b"*hq,7,HTBT#", b"*hq,7,HTBT#"),
+        (b"*HQ,7,HTBT,88#", b"*HQ,7,HTBT#"),
+        (USUAL.replace(b"V1", b"V2"), b""),
+        (USUAL.replace(b"V1", b"V19"), b""),
+        (b"*HQ,7,SMS,hello#", b""),
+        (b"*HQ,7,V4,S71,OK#", b""),
+        (b"*HQ,7,LINK,101530,15,8,84,0,0,010526,FFFFFBFF#", b""),
+        (RECORD, b""),
+        (BLOCK, b""),
+    ],
+)
+def test_reply(frame, reply):
+    (event,) = listen(frame)
+    assert isinstance(event, Received)
+    assert (event.reply, event.receipt) == (reply, b"")
+
+
+@given(st.datetimes(datetime(1970, 1, 1), datetime(2999, 12, 31)))  # noqa: DTZ001 - made UTC below
+def test_the_clock_of_a_reply_is_that_of_the_frame(time):
+    at = time.replace(tzinfo=UTC)
+    said = h02.decode(USUAL, Context(received_at=at))
+    assert said.reply == f"*HQ,864000000004111,V4,V1,{at:%Y%m%d%H%M%S}#".encode()
+
+
+def test_a_blank_id_is_that_of_the_connection():
+    connection = Connection((h02.PROTOCOL,))
+    seen = []
+    for frame in (b"*HQ,864000000004111,V0#", b"*HQ,,V0#", RECORD, b"*HQ,,V0#", BLOCK):
+        connection.receive_data(frame)
+        (event,) = connection.events(AT)
+        assert isinstance(event, Received)
+        seen.append((event.messages[0].device_id, event.reply))
+    assert seen == [
+        ("864000000004111", b"*HQ,864000000004111,V0#"),
+        ("864000000004111", b"*HQ,864000000004111,V0#"),
+        ("7090000411", b""),
+        ("7090000411", b"*HQ,7090000411,V0#"),
+        ("7090000411", b""),
+    ]
+
+
+@pytest.mark.parametrize(
+    "frame", [b"*HQ,,V0#", b"*HQ,a-b,V0#", b"*HQ,\xb2,V0#", b"*HQ," + b"7" * 33 + b",V0#"]
+)
+def test_without_a_good_id_nothing_is_told(frame):
+    assert listen(frame) == [Rejected(frame, "h02", "malformed id")]
+
+
+def test_a_block_of_nobody_says_nothing():
+    (event,) = listen(BLOCK)
+    assert isinstance(event, Received)
+    assert event.messages == ()
+
+
+# --- laws ----------------------------------------------------------------------------------------
+
+
+@st.composite
+def damaged(draw: st.DrawFn) -> bytes:
+    """A frame cut short, with bits flipped, or spliced with another."""
+    frame = draw(frames)
+    match draw(st.sampled_from(["truncated", "flipped", "spliced"])):
+        case "truncated":
+            return frame[: draw(st.integers(0, len(frame)))]
+        case "flipped":
+            data = bytearray(frame)
+            for bit in draw(st.sets(st.integers(0, len(frame) * 8 - 1), max_size=4)):
+                data[bit // 8] ^= 1 << bit % 8
+            return bytes(data)
+        case _:
+            other = draw(frames)
+            end, begin = draw(st.integers(0, len(frame))), draw(st.integers(0, len(other)))
+            return frame[:end] + other[begin:]
+
+
+@settings(deadline=None, max_examples=400)
+@given(st.lists(damaged(), min_size=1, max_size=3))
+def test_damaged_frames_end_as_received_or_rejected(pieces):
+    for datagrams in (False, True):
+        for event in listen(*pieces, datagrams=datagrams):
+            if isinstance(event, Received):
+                for message in event.messages:
+                    legal(message)
+                    assert message.protocol == "h02"
+                assert re.fullmatch(
+                    rb"(\*HQ,\w{1,32},V4,(V1|NBR),20260501101600#|\*\w\w,\w{1,32},(V0|HTBT)#)?",
+                    event.reply,
+                )
+            else:
+                assert event.frame
+                assert re.fullmatch("malformed( [a-z]+)?|truncated|unrecognised", event.reason)
+
+
+mixed = st.one_of(
+    frames,
+    damaged(),
+    st.sampled_from([TAIL, RECORD + TAIL, LONG + bytes(10), b"$", b"*", b"X", b"\r\n"]),
+)
+
+
+@settings(deadline=None, max_examples=200)
+@given(st.data(), st.lists(mixed, max_size=6))
+def test_chunking_is_invisible(data, pieces):
+    stream = data.draw(st.sampled_from([RECORD, b"*HQ,"])) + b"".join(pieces)
+    cuts = sorted(data.draw(st.sets(st.integers(0, len(stream)), max_size=8)))
+    chunks = [stream[a:b] for a, b in pairwise([0, *cuts, len(stream)])]
+    whole = conversation(stream, datagrams=False, claimed=False)
+    assert conversation(*chunks, datagrams=False, claimed=False) == whole
+
+
+@given(st.binary(max_size=200), st.booleans())
+def test_any_bytes_are_cut_to_the_end(data, final):
+    start = 0
+    while start < len(data):
+        piece = h02.cut(data, start, final)
+        assert 0 <= piece.consumed <= len(data) - start
+        assert piece.frame is None or piece.frame == data[start : start + piece.consumed]
+        if not piece.consumed:
+            break
+        start += piece.consumed
+
+
+def test_every_kind_of_message_is_in_the_corpus():
+    told = {type(message) for frame in UNDERSTOOD for message in messages(listen(frame))}
+    assert told == {Report, Heartbeat, CommandResult}

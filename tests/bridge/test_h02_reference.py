@@ -29,7 +29,25 @@ def on(fields: str, why: str) -> Deviation:
     return Deviation(frozenset(fields.split()), why)
 
 
-DEVIATIONS: dict[str, Deviation] = {}
+NOT_NOW = on("time", "without a date there is no time: that of arrival is told anyway")
+SWALLOWED = "the columns before or behind the status word do not hide it"
+V19 = on("time ignition status_word", "date and status word stand around those of the SIM card")
+
+DEVIATIONS = {
+    "real/13": on("alarm ignition status_word battery_raw", SWALLOWED),
+    "real/17": on("messages replies", "without a place there are inputs and a cell, and an answer"),
+    "real/19": V19,
+    "real/20": on("time", "a date without a time of day is no time, not midnight"),
+    "real/28": V19,
+    "real/34": V19,
+    "real/43": on("time", "there is no second 69"),
+    "real/48": V19,
+    "real/49": NOT_NOW,
+    "real/56": on("messages replies", "without a place there are inputs and a cell, and an answer"),
+    "real/76": on("messages", "a well-formed frame of unknown meaning is kept as text"),
+    "stream/56": on("messages", "no length is fixed by the first record: the second is told too"),
+    "stream/65": on("messages", "the battery of a heartbeat is told whatever the id looks like"),
+}
 
 
 class Reading(NamedTuple):
@@ -127,12 +145,15 @@ def said(report: Report) -> dict[str, Any]:
     found |= extra
     found |= {"time": report.device_time, "fix": fix is not None, "alarms": report.alarms}
     found["cells"] = {
-        (cell["mcc"], cell["mnc"] or None, cell["lac"], cell["cid"]) for cell in extra.get("cells", ())
+        (cell["mcc"], cell["mnc"] or None, cell["lac"], cell["cid"])
+        for cell in extra.get("cells", ())
     }
     if cell is not None:
         found["cells"] |= {(cell.mcc, cell.mnc or None, cell.lac, cell.cid)}
     if fix is not None:
-        found |= {name: getattr(fix, name) for name in ("valid", "latitude", "longitude", "speed_kmh")}
+        found |= {
+            name: getattr(fix, name) for name in ("valid", "latitude", "longitude", "speed_kmh")
+        }
         found["course"] = fix.course_deg or 0.0
         found["altitude"] = fix.altitude_m or 0.0
     return found

@@ -81,6 +81,19 @@ async def test_a_repeated_datagram_is_answered_again_and_not_journalled_again(po
     assert len(port.world.reports) == 20
 
 
+async def test_heartbeats_which_are_all_alike_make_nobody_forget_a_report(port):
+    golf = port.datagram()
+    await golf.say(help_me(GOLF))
+    await golf.hear(receipt(GOLF))
+    for _ in range(20):
+        refuse_nothing(port)
+        await golf.say(heartbeat(GOLF))
+        await golf.hear(ON)
+    await golf.say(help_me(GOLF))
+    await golf.hear(receipt(GOLF))
+    assert len(port.world.reports) == 1
+
+
 async def test_another_sender_with_the_same_words_is_no_repeat(port):
     for _ in range(2):
         golf = port.datagram()
@@ -245,6 +258,21 @@ async def test_a_session_ends_after_its_silence_and_so_does_the_link(port):
     port.sweep_after(1)
     assert port.intake.link("golf", port.clock.now) == "lost"
     assert port.world.kinds() == ["connected", "disconnected"]
+
+
+async def test_whoever_was_silent_for_longest_goes_first(tmp_path):
+    async with serving(tmp_path, udp_sessions=2) as port:
+        golf, van, box = (port.datagram() for _ in range(3))
+        for wire, device_id in ((golf, GOLF), (van, VAN), (golf, GOLF)):
+            await wire.say(heartbeat(device_id))
+            await wire.hear(ON)
+            port.sweep_after(250)
+        await box.say(BOX_LOGIN)
+        await box.hear(BOX_WELCOME)
+        left = [event["vehicle"] for event in port.world.events if event["type"] == "disconnected"]
+        assert left == ["van"]
+        port.sweep_after(400)
+        assert [peer.session.vehicle for peer in port.datagrams.peers.values()] == ["box"]
 
 
 async def test_the_session_of_a_removed_vehicle_ends(port):

@@ -90,7 +90,8 @@ def test_distance_is_that_of_a_degree_of_latitude() -> None:
 
 
 @given(
-    st.one_of(st.none(), st.floats(0, 99)), st.one_of(st.none(), st.integers(min_value=0, max_value=40))
+    st.one_of(st.none(), st.floats(0, 99)),
+    st.one_of(st.none(), st.integers(min_value=0, max_value=40)),
 )
 def test_accuracy_is_never_a_point(hdop: float | None, satellites: int | None) -> None:
     assert 5 <= accuracy_m(fix(hdop=hdop, satellites=satellites)) <= 250

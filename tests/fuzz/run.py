@@ -31,7 +31,7 @@ from tests.fuzz.mutate import chunks, inputs
 
 NOW = datetime(2026, 5, 1, 10, 0, tzinfo=UTC)
 SLOW_S = 0.03
-"""Of processor time for one input of at most 6 KB, which takes well under a millisecond; the best of
+"""Of processor time for an input of at most 6 KB, which takes well under a millisecond; the best of
 three, so that a collection of garbage is no finding."""
 
 WARM_UP = 5000
