@@ -116,7 +116,7 @@ def decode(frame: bytes, context: Context) -> Decoded:
         column = _usual(column)
     head, keyword, local, tag, signal, clock, _, lac, _, cid, _, _, _, _, inputs = column
     device_id = head[5:]
-    if device_id != context.device_id:
+    if device_id != context.device_id or not device_id:
         _identify(device_id, context)
     said = _SAID.get(keyword) or _measured(keyword)
     extra: dict[str, Any] = {}
@@ -281,7 +281,7 @@ def _session(text: str, context: Context) -> Decoded:
         return _login(text[8:].partition(",")[0], context)
     digits, glued, rest = text.partition("imei:")
     _identify(digits, context)
-    heartbeat = Heartbeat(device_id=digits, protocol=NAME, received_at=context.received_at)
+    heartbeat = _heartbeat(digits, context)
     if not glued:
         return Decoded((heartbeat,), b"ON")
     said = decode(f"imei:{rest}".encode("latin-1"), context)
@@ -295,7 +295,7 @@ def _rare(text: str, column: list[str], context: Context) -> Decoded:
     if word == "vr":
         if len(bytes.fromhex("".join(column[2:]))) < 6:
             raise DecodeError("photo")
-        return Decoded(())
+        return Decoded((_heartbeat(device_id, context),))
     if word == "OBD":
         return Decoded((_obd(column, device_id, context),))
     if text.endswith("*") and len(column) > 18:
@@ -388,6 +388,10 @@ def _login(device_id: str, context: Context) -> Decoded:
     _identify(device_id, context)
     login = Login(device_id=device_id, protocol=NAME, received_at=context.received_at)
     return Decoded((login,), b"LOAD")
+
+
+def _heartbeat(device_id: str, context: Context) -> Heartbeat:
+    return Heartbeat(device_id=device_id, protocol=NAME, received_at=context.received_at)
 
 
 def _identify(device_id: str, context: Context) -> None:

@@ -72,6 +72,7 @@ class Behaviour:
             time=begun,
             utc_offset_minutes=options.utc_offset_minutes,
             dialect=options.dialect,
+            binary_every=options.binary_every,
             interval_s=options.interval_s,
         )
         self._options = options
@@ -87,8 +88,10 @@ class Behaviour:
         self._awaited: deque[bytes] = deque(maxlen=_AWAITED)
         self._missing = 0
         self._barrier = False
-        self._ahead: int | None = None
-        """Replies to earlier heartbeats that come before the barrier's own; None: not asked yet."""
+        self._lifting: set[bytes] = set()
+        """The replies that lift the barrier."""
+        self._ahead = 0
+        """How many like them answer earlier heartbeats and come first."""
         self._confirmed = 0
         self._closing = False
         self._report_due = now
@@ -98,7 +101,7 @@ class Behaviour:
         self._uploading = options.late > 0
         for step in range(options.late):
             self.tracker.advance(_whole(begun + timedelta(seconds=step * step_s)))
-            self._stored.append(self._plain_report())
+            self._stored.append(self._plain_report(storing=True))
         self._caught_up = begun + timedelta(seconds=options.late * step_s)
         self._woken = now
 
@@ -119,7 +122,8 @@ class Behaviour:
         if self._phase is _Phase.LOGIN:
             return min(due, self._login_due)
         if self._phase is _Phase.ONLINE and not self.tracker.asleep:
-            due = min(due, self._heartbeat_due)
+            if self._language.heartbeat:
+                due = min(due, self._heartbeat_due)
             return due if self._held_up else min(due, self._report_due)
         return due
 
@@ -136,7 +140,7 @@ class Behaviour:
         self._awaited.clear()
         self._missing = 0
         self._barrier = self._closing = False
-        self._ahead = None
+        self._lifting.clear()
         self._tell(Event(Happened.CONNECTED))
         return self._log_in(now)
 
@@ -249,7 +253,7 @@ class Behaviour:
         for alarm in alarms:
             self._raise(alarm, now)
         if offline:
-            return [self._plain_report()]
+            return [self._plain_report(storing=True)]
         self.summary.reports += 1
         return self._due_alarms(now) or [self._plain_report()]
 
@@ -281,33 +285,32 @@ class Behaviour:
 
     def _due_heartbeat(self, now: datetime) -> list[bytes]:
         """Beat at the interval, after a window of fast reports, and to close the run."""
-        options = self._options
-        said = self._language.heartbeat(self.tracker)
-        awaits = said.awaits if options.wait else b""
+        options, heartbeat = self._options, self._language.heartbeat
+        waits = heartbeat is not None and options.wait
         if self._all_made and not self._closing:
             self._closing = True
-            if not awaits:
+            if not waits:
                 self._phase = _Phase.FINISHED
                 return []
             self._barrier, self._heartbeat_due = True, now
         elif (
             self.tracker.interval_s == 0
-            and awaits
+            and waits
             and not self._barrier
             and self._made - self._confirmed >= WINDOW
         ):
             self._barrier, self._heartbeat_due = True, now
-        if now < self._heartbeat_due or not said.frame or self.tracker.asleep:
+        if heartbeat is None or now < self._heartbeat_due or self.tracker.asleep:
             return []
-        if awaits and self._missing >= MISSING_REPLIES:
+        if waits and self._missing >= MISSING_REPLIES:
             self.hang_up = self.lost_patience = True
             return []
-        if said.awaits:
-            if self._barrier:  # asked again, whatever reply comes will do: others were lost
-                before = self._awaited.count(said.awaits)
-                self._ahead = before if self._ahead is None else 0
-            self._awaited.append(said.awaits)
-            self._missing += 1
+        said = heartbeat(self.tracker)
+        if self._barrier:  # asked again, whatever reply comes will do: others were lost
+            self._ahead = 0 if self._lifting else self._awaited.count(said.awaits)
+            self._lifting.add(said.awaits)
+        self._awaited.append(said.awaits)
+        self._missing += 1
         wait_s = options.reply_timeout_s if self._barrier else options.heartbeat_s
         self._heartbeat_due = now + timedelta(seconds=wait_s)
         return [said.frame]
@@ -315,27 +318,32 @@ class Behaviour:
     # What the bridge says
 
     def _hear(self, phrase: bytes, now: datetime) -> list[bytes]:
-        """Take one whole phrase: a reply that is waited for, else a command."""
+        """Take one whole phrase: a reply that is waited for, a receipt, else a command."""
         if self._login and phrase == self._login[0].awaits:
             self._replied(phrase)
             self._login.pop(0)
             self._login_tries = 0
             return self._log_in(now)
         if phrase not in self._awaited:
+            if self._language.confirms(self.tracker, phrase):
+                self._replied(phrase)
+                return []
             return self._obey(phrase, now)
         self._replied(phrase)
         self._awaited.remove(phrase)
         self._missing = 0
-        if self._barrier and self._ahead:
-            self._ahead -= 1
-        elif self._barrier:
-            self._lift_barrier(now)
+        if phrase in self._lifting:
+            if self._ahead:
+                self._ahead -= 1
+            else:
+                self._lift_barrier(now)
         return []
 
     def _lift_barrier(self, now: datetime) -> None:
         """Everything said before the last heartbeat is safe."""
         self._awaited.clear()
-        self._barrier, self._ahead = False, None
+        self._barrier = False
+        self._lifting.clear()
         self._confirmed = self._made
         self._heartbeat_due = now + timedelta(seconds=self._options.heartbeat_s)
         if self._closing:
@@ -368,8 +376,10 @@ class Behaviour:
 
     # What is kept
 
-    def _plain_report(self) -> bytes:
+    def _plain_report(self, *, storing: bool = False) -> bytes:
+        self.tracker.storing = storing
         frame = self._language.report(self.tracker, INTERVAL)
+        self.tracker.storing = False
         self.tracker.remember(frame)
         return frame
 

@@ -17,10 +17,9 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from bridge.model import Alarm
-from bridge.simulator.language import INTERVAL, Language, Said, degrees_minutes
+from bridge.simulator.language import INTERVAL, KMH_PER_KNOT, Language, Said, degrees_minutes
 from bridge.simulator.tracker import SAFE_CUT_KMH, Dialect, Happening, SimulatedTracker, Wish
 
-_KMH_PER_KNOT = 1.852
 _LAC, _CID = "1a2b", "3c4d"
 _DTC = "P0420"
 _UPLOAD = ("load", "qt")
@@ -62,7 +61,7 @@ def _report(tracker: SimulatedTracker, keyword: str) -> bytes:
     place = tracker.place
     latitude = degrees_minutes(place.latitude, 2) + (",N" if place.latitude >= 0 else ",S")
     longitude = degrees_minutes(place.longitude, 3) + (",E" if place.longitude >= 0 else ",W")
-    motion = f"{place.speed_kmh / _KMH_PER_KNOT:.2f},{place.course_deg:.2f},{place.altitude_m:.1f}"
+    motion = f"{place.speed_kmh / KMH_PER_KNOT:.2f},{place.course_deg:.2f},{place.altitude_m:.1f}"
     fix = f"F,{tracker.time:%H%M%S}.000,A,{latitude},{longitude},{motion}"
     return f"{head},{fix},{inputs},;".encode()
 

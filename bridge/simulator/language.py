@@ -10,6 +10,8 @@ from bridge.errors import ConfigError
 from bridge.model import Alarm
 from bridge.simulator.tracker import Happening, SimulatedTracker
 
+KMH_PER_KNOT = 1.852
+
 INTERVAL = ""
 """The keyword that stands for a report at its interval, whatever the language calls that."""
 
@@ -21,15 +23,21 @@ class Said(NamedTuple):
     awaits: bytes = b""
 
 
+def _no_receipt(_tracker: SimulatedTracker, _phrase: bytes) -> bool:
+    return False
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Language:
     """One protocol from the tracker's side; instances stand in `bridge.simulator.languages`.
 
     `login` is what a new connection opens with, each step once the one before is answered.
-    `report` takes a word of the language, as `alarm_keywords` and `upload_keywords` have them, or
-    `INTERVAL`. `happened` tells of what happened between reports. `split` cuts what the server sent
-    into whole phrases and the rest that may become one. `obey` changes the state and returns the
-    answers, None for a phrase that is no command this tracker knows or none for it.
+    `heartbeat` is None where there is none; one that is, is answered. `report` takes a word of the
+    language, as `alarm_keywords` and `upload_keywords` have them, or `INTERVAL`. A frame that is
+    made is numbered, so it is made only to be said. `happened` tells of what happened between
+    reports. `split` cuts what the server sent into whole phrases and the rest that may become one.
+    `confirms` tells a receipt for a report. `obey` changes the state and returns the answers, None
+    for a phrase that is no command this tracker knows or none for it.
     """
 
     name: str
@@ -43,11 +51,12 @@ class Language:
     upload_keywords: tuple[str, str] | None
     """What opens and closes an upload of stored reports, where anything does."""
     login: Callable[[SimulatedTracker], tuple[Said, ...]]
-    heartbeat: Callable[[SimulatedTracker], Said]
+    heartbeat: Callable[[SimulatedTracker], Said] | None
     report: Callable[[SimulatedTracker, str], bytes]
     happened: Callable[[SimulatedTracker, Happening], list[bytes]]
     split: Callable[[bytes], tuple[list[bytes], bytes]]
     obey: Callable[[SimulatedTracker, bytes], list[bytes] | None]
+    confirms: Callable[[SimulatedTracker, bytes], bool] = _no_receipt
 
     def check_id(self, device_id: str) -> None:
         """Raise ConfigError for an identity no tracker of this protocol has."""
@@ -67,6 +76,6 @@ class Language:
 
 
 def degrees_minutes(value: float, degree_digits: int) -> str:
-    """Return ``dddmm.mmmm`` without a sign: what both text protocols write."""
+    """Return ``dddmm.mmmm`` without a sign: what all text protocols write."""
     degrees, rest = divmod(round(abs(value) * 600_000), 600_000)
     return f"{degrees:0{degree_digits}d}{rest / 10_000:07.4f}"

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from bridge.errors import ConfigError
-from bridge.simulator import gps103, tk103
+from bridge.simulator import gps103, gt06, h02, tk103, xexun
 from bridge.simulator.language import Language
 
-LANGUAGES: tuple[Language, ...] = (gps103.LANGUAGE, tk103.LANGUAGE)
+LANGUAGES: tuple[Language, ...] = (
+    gps103.LANGUAGE,
+    tk103.LANGUAGE,
+    xexun.LANGUAGE,
+    h02.LANGUAGE,
+    gt06.LANGUAGE,
+)
 
 
 def language(name: str) -> Language:

@@ -63,6 +63,8 @@ class Options:
     """Store the reports made without a connection and send them after the next login."""
     utc_offset_minutes: int = FACTORY_UTC_OFFSET_MINUTES
     dialect: Dialect = Dialect.BOTH
+    binary_every: int = 0
+    """Every so many reports one is a binary record, where the protocol has such (h02); 0: none."""
     wait: bool = True
     """Wait for replies. Without, nothing the bridge says or leaves unsaid holds the tracker up."""
     fragment: int = 0
@@ -89,7 +91,7 @@ class Options:
             raise ConfigError("a datagram is never sent in fragments", hint="use tcp")
 
 
-_NOT_NEGATIVE = ("count", "interval_s", "late", "fragment", "jitter_s", "attempts")
+_NOT_NEGATIVE = ("count", "interval_s", "late", "fragment", "jitter_s", "attempts", "binary_every")
 _POSITIVE = ("heartbeat_s", "repeat_s", "reply_timeout_s", "backoff_s", "speed_up")
 
 

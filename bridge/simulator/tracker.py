@@ -74,6 +74,12 @@ class SimulatedTracker:
     alarms: set[Alarm] = field(default_factory=set)
     """Raised and not acknowledged."""
     odometer_zero_km: float = 0.0
+    storing: bool = False
+    """The report being made is to be sent later."""
+    binary_every: int = 0
+    """Every so many reports one is a binary record, where the language has such; 0: none is."""
+    numbered: int = 0
+    """The number of the last frame, in languages that number them."""
     log: deque[tuple[date, bytes]] = field(default_factory=lambda: deque(maxlen=LOG_FRAMES))
     """Reports with the local day they were made on."""
     wish: Wish = Wish.STAY
@@ -100,6 +106,11 @@ class SimulatedTracker:
     def external_power(self) -> bool:
         """Whether the car's battery feeds the box."""
         return Alarm.POWER_CUT not in self.alarms
+
+    @property
+    def battery_percent(self) -> float:
+        """What is left in the box's own battery."""
+        return 10.0 if Alarm.LOW_BATTERY in self.alarms else 95.0
 
     @property
     def fuel_percent(self) -> float:
@@ -140,6 +151,11 @@ class SimulatedTracker:
         if limit is not None and before.speed_kmh <= limit < self.place.speed_kmh:
             happened.append(Happening.SPEEDING)
         return happened
+
+    def next_number(self) -> int:
+        """Number one more frame."""
+        self.numbered += 1
+        return self.numbered
 
     def cut_engine(self) -> None:
         """Cut now, whatever the speed."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 import socket
 import struct
 import threading
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -20,9 +21,10 @@ from bridge.errors import StorageError
 from bridge.intake import Intake
 from bridge.journal import Journal
 from bridge.listener import Listener
+from bridge.listener.port import _bound
 from bridge.record import Record
 from bridge.registry import Registry
-from tests.conftest import PATIENCE_S, eventually, free_port
+from tests.conftest import PATIENCE_S, eventually
 
 GOLF = "864000000001234"
 VAN = "864000000005678"
@@ -220,7 +222,14 @@ class Wire:
         self.socket.close()
 
 
-Serve = Callable[..., Any]
+def quiet_port(host: str) -> int:
+    """Return a free port that is given to no outgoing connection: those are from 32768 on."""
+    while True:
+        port = 20_000 + secrets.randbelow(12_000)
+        with suppress(OSError):
+            for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
+                _bound(host, port, kind).close()
+            return port
 
 
 @asynccontextmanager
@@ -237,7 +246,7 @@ async def serving(
     mishaps: list[dict[str, Any]] = []
     loop.set_exception_handler(lambda _, context: mishaps.append(context))
     config = Config(
-        listen=Listen(host=host, port=free_port()),
+        listen=Listen(host=host, port=quiet_port(host)),
         access=access or Access(),
         limits=Limits(**limits),
     )

@@ -45,8 +45,12 @@ DEVIATIONS = {
     "real/49": NOT_NOW,
     "real/56": on("messages replies", "without a place there are inputs and a cell, and an answer"),
     "real/76": on("messages", "a well-formed frame of unknown meaning is kept as text"),
-    "stream/56": on("messages", "no length is fixed by the first record: the second is told too"),
-    "stream/65": on("messages", "the battery of a heartbeat is told whatever the id looks like"),
+    "stream/45_then_32": on(
+        "messages", "no length is fixed by the first record: the second is told too"
+    ),
+    "stream/odd_*HQ,1234567890,HTBT,88#": on(
+        "messages", "the battery of a heartbeat is told whatever the id looks like"
+    ),
 }
 
 
@@ -70,9 +74,9 @@ def readings() -> Iterator[tuple[str, Reading]]:
         yield f"{name}/{row['index']}", reading(row)
     for row in lines(REFERENCE / "h02.synthetic.jsonl"):
         yield f"synthetic/{row['id']}", reading(row)
-    for number, row in enumerate(lines(REFERENCE / "framing.jsonl"), 1):
+    for row in lines(REFERENCE / "framing.jsonl"):
         if row["protocol"] == "h02":
-            yield f"stream/{number}", reading(row)
+            yield f"stream/{row['id'].partition('/')[2]}", reading(row)
 
 
 def reading(row: dict[str, Any]) -> Reading:

@@ -35,9 +35,10 @@ from tests.bridge.port import (
     heartbeat,
     login,
     position,
+    quiet_port,
     serving,
 )
-from tests.conftest import eventually, free_port
+from tests.conftest import eventually
 
 STRANGER = "864000000009999"
 
@@ -325,7 +326,7 @@ async def test_a_port_in_use_is_a_sentence_and_disturbs_nobody(port):
 
 
 async def test_half_a_port_is_none(port):
-    listen = Listen(host="127.0.0.1", port=free_port())
+    listen = Listen(host="127.0.0.1", port=quiet_port("127.0.0.1"))
     config = dataclasses.replace(port.intake.config, listen=listen)
     with socket.socket(type=socket.SOCK_DGRAM) as other, socket.socket() as probe:
         other.bind(("127.0.0.1", listen.port))

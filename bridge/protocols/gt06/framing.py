@@ -77,7 +77,7 @@ def cut(data: bytes, start: int, final: bool) -> Cut:  # noqa: FBT001
     """Cut one frame, or the noise before one."""
     head = data[start : start + 4]
     if head[:2] == SHORT:
-        size = _BESIDES + sum(head[2:3])
+        size = _BESIDES + (head[2] if len(head) > 2 else 0)
     elif head[:2] == LONG:
         size = _LONG_BESIDES + int.from_bytes(head[2:])
     else:
@@ -116,7 +116,10 @@ def _cut_by_sight(data: bytes, start: int, end: int, close: int, *, final: bool)
 
 
 def _whole_within(data: bytes, start: int, end: int) -> int:
-    """Return where a later, short frame begins that ends here as it says, 0 if there is none."""
+    """Return where a later frame begins that ends here as it says, 0 if there is none.
+
+    Only short ones are looked for: all frames that matter are.
+    """
     begin = data.find(SHORT, max(start + 2, end - _LONGEST_SHORT), end - LEAST + 2)
     while begin >= 0 and begin + _BESIDES + data[begin + 2] != end:
         begin = data.find(SHORT, begin + 1, end - LEAST + 2)

@@ -39,6 +39,7 @@ from bridge.protocols.gt06.places import (
     counted_towers,
     gps,
     headed_networks,
+    network_towers,
     networks,
     sized_tower,
     tower,
@@ -104,12 +105,14 @@ SHORT: dict[int, Layout] = {
     0x15: (answer,),
     0x16: (gps, sized_tower, *STATE),
     0x17: (gps, usual_tower, card, skip(1)),
+    0x18: (clock, towers(7), skip(3)),
     0x19: (clock,),
     0x1A: (gps, phone),
     0x1E: (gps, towers(7), skip(3)),
     0x21: (long_answer,),
     0x22: (gps, usual_tower, *UPLOAD),
     0x23: (armed_flags, hundredths_v, gsm, skip(1), skip(1)),
+    0x24: (clock, towers(7), skip(1), networks),
     0x26: (gps, sized_tower, *STATE),
     0x27: (gps, sized_tower, *STATE, geofence),
     0x28: (clock, towers(7), skip(3)),
@@ -120,15 +123,7 @@ SHORT: dict[int, Layout] = {
     0x31: (gps, tower(2, 4, wide_mnc=True), *UPLOAD, keep(4), altitude),
     0x33: (clock, towers(6, 4, 8), skip(1), networks),
     0x34: (
-        keep(4),
-        gps,
-        keep(2),
-        odometer,
-        tower_4,
-        driver_number,
-        external_v,
-        hundredths_v,
-        ports,
+        keep(4), gps, keep(2), odometer, tower_4, driver_number, external_v, hundredths_v, ports,
     ),
     0x36: (gps, tower_4, *UPLOAD, odometer, external_v, tenths_v, engine_hours(3), card),
     0x37: (gps, usual_tower, *UPLOAD),
@@ -143,7 +138,7 @@ SHORT: dict[int, Layout] = {
     0xA4: (gps, skip(1), tower_8, *STATE, geofence),
     0xA5: (tower_8, *STATE),
     0xF3: (clock, blank_networks),
-}
+}  # fmt: skip
 """Frames that begin with 78 78."""
 
 VARIANTS: dict[tuple[int, int], Layout] = {
@@ -166,16 +161,16 @@ VARIANTS: dict[tuple[int, int], Layout] = {
     (0x16, 40): (gps, skip(1), usual_tower, *STATE, card),
     (0x19, 13): (usual_tower, *STATE),
     (0x22, 42): (
-        gps, tower_4, *UPLOAD, odometer, keep(4), temperature(2, 100, positive=0),
-        humidity,
+        gps, tower_4, *UPLOAD, odometer, keep(4), temperature(2, 100, positive=0), humidity,
     ),
     (0x22, 55): (
         skip(1), identity, skip(6), gps, sized_tower, flags, external_v, tenths_v, gsm,
         alarm, skip(1), value("odometer_km", 3, 1000), engine_hours(3),
     ),
+    (0x24, 44): (clock, network_towers, networks),
     (0xA2, 59): (
-        gps, tower_8, keep(1), flags, external_v, level, gsm, keep(2), odometer, engine_hours(4),
-        identity, note("input", 2),
+        gps, tower_8, keep(1), flags, external_v, level, gsm, keep(2), odometer, keep(4), identity,
+        note("input", 2),
     ),
     (0xA3, 19): (flags, keep(3), gsm, keep(4), note("steps", 4), percent, keep(5)),
 }  # fmt: skip

@@ -79,7 +79,7 @@ def degrees(units: int) -> float:
 
 def altitude(body: Body) -> None:
     """Read the altitude of the position before."""
-    put_altitude(body, body.number(2))
+    put_altitude(body, int.from_bytes(body.take(2), signed=True))
 
 
 def put_altitude(body: Body, metres: int) -> None:
@@ -123,12 +123,18 @@ def sized_tower(body: Body) -> None:
 
 
 def towers(count: int, lac_bytes: int = 2, cid_bytes: int = 3) -> Block:
-    """Return a block of several cells of one network, each with its signal strength."""
+    """Return a block of so many cells of one network, each with its signal strength."""
 
     def block(body: Body) -> None:
         put_towers(body, _network(body), count, lac_bytes, cid_bytes)
 
     return block
+
+
+def network_towers(body: Body) -> None:
+    """Read several cells of one network, their number behind it."""
+    network = _network(body)
+    put_towers(body, network, body.byte())
 
 
 def counted_towers(body: Body) -> None:
