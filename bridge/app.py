@@ -73,7 +73,7 @@ async def running(config: Config) -> AsyncIterator[Intake]:
         stack.callback(journal.close)
         intake = Intake(config, registry, journal, utc_now)
         intake.restore()
-        stack.callback(intake.checkpoint_all)
+        stack.callback(intake.fleet.checkpoint_all)
         journal.on_fault = _tell_fault
         journal.start(asyncio.get_running_loop())
 

@@ -60,7 +60,7 @@ class Sighting:
     at: datetime
 
 
-def assess(
+def assess(  # noqa: PLR0911, PLR0913 - a verdict a line, and named facts to judge by
     fix: Fix,
     *,
     received_at: datetime,

@@ -62,6 +62,15 @@ class Session:
         return bool(self.vehicle or self.speaks_for)
 
     @property
+    def described(self) -> dict[str, str]:
+        """How it speaks, as events tell it."""
+        protocol = self.connection.protocol
+        return {
+            "transport": self.transport,
+            "protocol": protocol.name if protocol is not None else "",
+        }
+
+    @property
     def waiting(self) -> int:
         """How many replies wait for a commit, or for their turn."""
         return len(self._outbox)

@@ -35,9 +35,9 @@ class Gate:
         self.monotonic = monotonic
 
     def has_room(self, session: Session) -> bool:
-        """Whether to take more of a peer now; see `Intake.has_room`."""
+        """Whether to take more of a peer now; see `Fleet.has_room`."""
         intake = self.intake
-        return intake.has_room and (
+        return intake.fleet.has_room and (
             session.waiting < MOST_WAITING or intake.journal.failed is not None
         )
 

@@ -174,7 +174,7 @@ class Peer(asyncio.BufferedProtocol):
             if not gate.has_room(session):
                 self._paused = True
                 self._transport.pause_reading()
-                intake.when_there_is_room(self._resume)
+                intake.fleet.when_there_is_room(self._resume)
                 return
             event = next(self._events, None)
             if event is None:

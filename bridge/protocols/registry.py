@@ -5,7 +5,13 @@ A new protocol is one file beside this one, one line here and one corpus file.
 
 from __future__ import annotations
 
-from bridge.protocols import gps103, tk103
+from bridge.protocols import gps103, gt06, h02, tk103, xexun
 from bridge.protocols.base import WireProtocol
 
-PROTOCOLS: tuple[WireProtocol, ...] = (gps103.PROTOCOL, tk103.PROTOCOL)
+PROTOCOLS: tuple[WireProtocol, ...] = (
+    gps103.PROTOCOL,
+    tk103.PROTOCOL,
+    xexun.PROTOCOL,
+    h02.PROTOCOL,
+    gt06.PROTOCOL,
+)

@@ -122,11 +122,17 @@ class _Said(msgspec.Struct, frozen=True, kw_only=True):
     extra: dict[str, Any] = {}
 
 
+_OPENING = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz ,()"
+
+
 def claim(data: bytes, final: bool) -> Claim:  # noqa: FBT001
-    """Claim whatever opens with a parenthesis: the first byte settles it."""
-    if data[:1] == b"(":
+    """Claim a parenthesis with four bytes behind it that an id may be made of."""
+    opening = data[:5]
+    if (data and data[0] != 0x28) or opening.translate(None, _OPENING):
+        return Claim.NO
+    if len(opening) == 5 or b")" in opening or (data and final):
         return Claim.YES
-    return Claim.NO if data or final else Claim.UNDECIDED
+    return Claim.NO if final else Claim.UNDECIDED
 
 
 def decode(frame: bytes, context: Context) -> Decoded:

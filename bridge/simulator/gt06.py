@@ -212,7 +212,7 @@ _COMMANDS: dict[str, Callable[[SimulatedTracker], str]] = {
 
 
 def _obey(tracker: SimulatedTracker, phrase: bytes) -> list[bytes] | None:
-    """A connection is one box's, so a command names none. What stands behind its text is skipped."""
+    """A command names no box: the connection is one box's. What follows its text is skipped."""
     if phrase[:2] != _OPENING or len(phrase) < 15 or phrase[3] != _COMMAND:
         return None
     size, mark = phrase[4], phrase[5:9]

@@ -245,7 +245,7 @@ class MqttSink:
             ),
             tls_insecure=tls.insecure if tls else None,
             max_queued_outgoing_messages=0,
-            max_inflight_messages=0,  # the pump counts
+            window=self.config.limits.publishes_in_flight,
             acknowledged=self._acknowledged,
         )
 
@@ -307,9 +307,7 @@ class MqttSink:
         self.connected = True
         self.republish()
         self._tell_vehicles()
-        self._send(
-            self.topics.request("whoami"), payloads.encode(self.identity()), retain=False
-        )
+        self._send(self.topics.request("whoami"), payloads.encode(self.identity()), retain=False)
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._listen(client, birth), name="mqtt messages")
@@ -334,9 +332,8 @@ class MqttSink:
 
     async def _pump(self, client: Publisher) -> None:
         """Keep the window of messages in flight full, in the order of the lines."""
-        window = self.config.limits.publishes_in_flight
         while True:
-            while client.in_flight < window and (self._urgent or self._rows):
+            while client.has_room and (self._urgent or self._rows):
                 publication = (self._urgent or self._rows).popleft()
                 client.post(
                     publication.topic,
@@ -344,7 +341,7 @@ class MqttSink:
                     retain=publication.retain,
                     mark=publication.seq,
                 )
-            if client.in_flight < window:
+            if client.has_room:
                 await self._refill()
             else:
                 await self._woken()

@@ -2,7 +2,7 @@
 
 `aiomqtt.Client.publish` returns when the broker has acknowledged, so a window takes as many tasks,
 and each message an event, a future and a wake-up: a third of all that publishing costs. A pump only
-has to know how many messages are on their way and which have arrived; that is `post`.
+has to know whether there is room for another message and which have arrived; that is `post`.
 """
 
 from __future__ import annotations
@@ -11,28 +11,33 @@ from collections.abc import Callable
 from typing import Any
 
 import aiomqtt
-from paho.mqtt.client import MQTT_ERR_SUCCESS, Client
+from paho.mqtt.client import MQTT_ERR_SUCCESS, Client, ConnectFlags
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 
 class Publisher(aiomqtt.Client):
-    """An aiomqtt client. `acknowledged(mark)` is called on the loop for each post that arrived."""
+    """An aiomqtt client with at most `window` posts in flight, or fewer if the broker says so.
+
+    `acknowledged(mark)` is called on the event loop for each post that has arrived.
+    """
 
     def __init__(
         self,
         *arguments: Any,  # noqa: ANN401 - aiomqtt's own, some thirty
+        window: int,
         acknowledged: Callable[[int], None],
         **options: Any,  # noqa: ANN401 - the same
     ) -> None:
-        super().__init__(*arguments, **options)
+        super().__init__(*arguments, **options, max_inflight_messages=0)  # it is us who count
+        self._window = window
         self._acknowledged = acknowledged
         self._marks: dict[int, int] = {}
 
     @property
-    def in_flight(self) -> int:
-        """How many posts the broker has not acknowledged yet."""
-        return len(self._marks)
+    def has_room(self) -> bool:
+        """Whether another post keeps within the window."""
+        return len(self._marks) < self._window
 
     def post(self, topic: str, payload: bytes, *, retain: bool, mark: int) -> None:
         """Send a message at QoS 1, in the order of the calls. Raises aiomqtt.MqttError."""
@@ -40,6 +45,18 @@ class Publisher(aiomqtt.Client):
         if info.rc != MQTT_ERR_SUCCESS:
             raise aiomqtt.MqttCodeError(info.rc, "Could not publish message")
         self._marks[info.mid] = mark
+
+    def _on_connect(
+        self,
+        client: Client,
+        userdata: object,
+        flags: ConnectFlags,
+        reason_code: ReasonCode,
+        properties: Properties | None = None,
+    ) -> None:
+        # A broker may hang up on whoever has more in flight than it takes.
+        self._window = min(self._window, getattr(properties, "ReceiveMaximum", self._window))
+        super()._on_connect(client, userdata, flags, reason_code, properties)
 
     def _on_publish(
         self,

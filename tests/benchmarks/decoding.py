@@ -54,8 +54,9 @@ def measure(talk: Talk, rounds: int = ROUNDS) -> Decoding:
             talk.yardstick(text)
 
     _prove(connection, frame, now)
-    best = [min(pair) for pair in zip(*_rounds(ours, yardstick, rounds), strict=True)]
-    return Decoding(ours=FRAMES / best[0], yardstick=FRAMES / best[1])
+    timed = [(_seconds(ours), _seconds(yardstick)) for _ in range(rounds)]
+    best, best_yardstick = map(min, zip(*timed, strict=True))
+    return Decoding(FRAMES / best, FRAMES / best_yardstick)
 
 
 def _prove(connection: Connection, frame: bytes, now: datetime) -> None:
@@ -67,12 +68,6 @@ def _prove(connection: Connection, frame: bytes, now: datetime) -> None:
     assert isinstance(report, Report), report
     assert report.fix is not None
     assert report.fix.valid
-
-
-def _rounds(
-    ours: Callable[[], None], yardstick: Callable[[], None], rounds: int
-) -> list[tuple[float, float]]:
-    return [(_seconds(ours), _seconds(yardstick)) for _ in range(rounds)]
 
 
 def _seconds(work: Callable[[], None]) -> float:

@@ -14,6 +14,7 @@ from tests.benchmarks.frames import TALKS, Talk
 
 TRACKERS = 20
 POSITIONS_A_KEEP_ALIVE = 5
+"""As of a tracker that reports every ten seconds or so and says each minute that it is there."""
 
 
 class Tracker:
@@ -59,13 +60,16 @@ class Fleet:
         for tracker in self._trackers:
             await tracker.dial(port)
 
-    async def drive(self, count: int) -> int:
-        """Let each report `count` positions more; return how many reports that makes."""
+    def reports(self, count: int) -> int:
+        """Return how many reports it makes when each drives for `count` positions."""
+        return count * len(self._trackers)
+
+    async def drive(self, count: int) -> None:
+        """Let each report `count` positions more."""
         await asyncio.gather(
             *(tracker.drive(self._start, self._driven, count) for tracker in self._trackers)
         )
         self._driven += count
-        return count * len(self._trackers)
 
     async def leave(self) -> None:
         for tracker in self._trackers:

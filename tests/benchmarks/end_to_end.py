@@ -9,12 +9,13 @@ loopback) takes the messages at QoS 1.
 The yardstick: `alone`, given the very messages that the bridge published in the same round (topics,
 payloads, retain flags, in this order), to the same Mosquitto.
 
-Fair, we think, because both publish the same bytes at the same QoS, both are heard by one subscriber
-that works as little as possible (`tap`), and both get a process of their own; because rounds of both
-alternate and the best round counts for each; and because the messages a report becomes are counted,
-not assumed: position and state are only ever the newest, so a busy bridge publishes fewer of them,
-which spares the yardstick just as many. Not fair to us, and meant so: paho-mqtt alone needs no
-socket to trackers, no decoding, no journal, no load generator on the same two cores.
+Fair, we think: both publish the same bytes at the same QoS, both are heard by one subscriber that
+works as little as it can (`tap`), both have a process of their own, rounds of both alternate, and the
+best round counts for each. The yardstick has its best window, found in a first round that does not
+count. How many messages a report becomes is counted, not assumed: position and state are only ever
+the newest, so a busy bridge publishes fewer of them, and the yardstick is spared just as many. What
+is not equal is meant so: paho-mqtt alone has no trackers, no decoding, no journal, and no load
+generator beside it on the same cores.
 """
 
 from __future__ import annotations
@@ -32,9 +33,9 @@ from typing import Any, NamedTuple
 
 import aiomqtt
 
-from tests.benchmarks.alone import save
+from tests.benchmarks.alone import WINDOWS, save
 from tests.benchmarks.drive import Fleet
-from tests.benchmarks.tap import Tap
+from tests.benchmarks.tap import Message, Tap
 from tests.conftest import Mosquitto, eventually, free_port
 from tests.e2e.conftest import BASE, BridgeProcess
 
@@ -42,7 +43,9 @@ ROUNDS = 5
 POSITIONS = 400
 """Of each tracker and round."""
 
-_WARM_UP_POSITIONS = 25
+PATIENCE_S = 100.0
+"""For all rounds; on a machine that needs longer the numbers would mean nothing."""
+
 _DAY_S = 86_400
 _ALL_DRIVES = timedelta(seconds=(ROUNDS + 1) * POSITIONS)
 _HEALTH = f"{BASE}/bridge/request/health_check", f"{BASE}/bridge/response/health_check"
@@ -97,27 +100,45 @@ async def _measure(
     tap = Tap(broker.port, f"{BASE}/vehicle/#")
     fleet = Fleet(datetime.now(UTC) - _ALL_DRIVES)
     found = []
-    async with aiomqtt.Client("127.0.0.1", broker.port) as client:
-        await client.subscribe(_HEALTH[1])
+    async with asyncio.timeout(PATIENCE_S), aiomqtt.Client("127.0.0.1", broker.port) as client:
+        await _online(client)
         await fleet.dial(bridge.port)
-        await fleet.drive(_WARM_UP_POSITIONS)
-        await _settled(client)
+        _, messages = await _round(fleet, client, tap)
+        save(messages, file)
+        _, window = max([(await _alone(broker, file, one), one) for one in 2 * WINDOWS])
         await asyncio.to_thread(tap.take)
         for _ in range(rounds):
-            begin = perf_counter()
-            reports = await fleet.drive(POSITIONS)
-            await _settled(client)
-            elapsed = perf_counter() - begin
-            messages = await asyncio.to_thread(tap.take)
-            told = sum(message.topic.endswith("/report") for message in messages)
-            assert told == reports, f"{reports} reports were sent, {told} published"
+            reports_per_s, messages = await _round(fleet, client, tap)
             save(messages, file)
-            alone = await _alone(broker.port, file)
+            alone = await _alone(broker, file, window)
             await asyncio.to_thread(tap.take)
-            found.append(Round(reports / elapsed, len(messages) / reports, alone))
+            found.append(Round(reports_per_s, len(messages) / fleet.reports(POSITIONS), alone))
         await fleet.leave()
     tap.close()
     return found
+
+
+async def _round(fleet: Fleet, client: aiomqtt.Client, tap: Tap) -> tuple[float, list[Message]]:
+    """Let the fleet drive; return reports a second and the messages they became."""
+    begin = perf_counter()
+    await fleet.drive(POSITIONS)
+    await _settled(client)
+    elapsed = perf_counter() - begin
+    messages = await asyncio.to_thread(tap.take)
+    reports = fleet.reports(POSITIONS)
+    told = sum(message.topic.endswith("/report") for message in messages)
+    assert told == reports, f"{reports} reports were sent, {told} published"
+    return reports / elapsed, messages
+
+
+async def _online(client: aiomqtt.Client) -> None:
+    """Return once the bridge has reached the broker and answers requests."""
+    await client.subscribe(f"{BASE}/bridge/state")
+    async for message in client.messages:
+        if message.payload == b"online":
+            break
+    await client.unsubscribe(f"{BASE}/bridge/state")
+    await client.subscribe(_HEALTH[1])
 
 
 async def _settled(client: aiomqtt.Client) -> None:
@@ -139,9 +160,9 @@ async def _health(client: aiomqtt.Client) -> Any:
     return json.loads(message.payload)["data"]
 
 
-async def _alone(port: int, file: Path) -> float:
+async def _alone(broker: Mosquitto, file: Path, window: int) -> float:
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "tests.benchmarks.alone", str(port), str(file),
+        sys.executable, "-m", "tests.benchmarks.alone", str(broker.port), str(file), str(window),
         stdout=asyncio.subprocess.PIPE,
     )  # fmt: skip
     output, _ = await process.communicate()

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import pytest
 
 from tests.benchmarks import decoding, end_to_end
-from tests.benchmarks.frames import TALKS
+from tests.benchmarks.frames import TALKS, Talk
 from tests.conftest import mosquitto_program
 
 DECODING_AIM = 1 / 8
@@ -67,7 +67,7 @@ def main() -> int:
     return 0
 
 
-def _decoding(talk: object) -> Line:
+def _decoding(talk: Talk) -> Line:
     found = decoding.measure(talk)
     return Line(f"decode {talk.protocol}", found.ours, found.yardstick, "split", DECODING_AIM)
 

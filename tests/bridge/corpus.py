@@ -46,10 +46,10 @@ class Line(NamedTuple):
         return converse(whole, self.transport, self.received_at)[1]
 
 
-def plain(event: Event) -> dict[str, Any]:
-    """Return an event as a corpus line has it."""
+def plain(event: Event, encoding: str = "latin-1") -> dict[str, Any]:
+    """Return an event as a corpus line has it, its reply readable where the frames are."""
     content = event_json(event)
-    if "reply" in content:
+    if "reply" in content and encoding == "latin-1":
         content["reply"] = bytes.fromhex(content["reply"]).decode("latin-1")
     return content
 

@@ -3,26 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
-import errno
 import hashlib
 import random
-import resource
-import socket
 
 import pytest
 
-from bridge.config import Access, Listen
-from bridge.errors import BridgeError, StorageError
-from bridge.intake import AUTO_ACCEPT_LIMIT
-from bridge.listener.port import (
-    BACKLOG,
-    KERNEL_BYTES,
-    SPARE_FILES,
-    Listener,
-    _allow_open_files,
-)
+from bridge.config import Access
+from bridge.errors import StorageError
 from bridge.protocols.connection import UNRECOGNISED
+from bridge.reception import AUTO_ACCEPT_LIMIT
 from tests.bridge.port import (
     BOX,
     BOX_LOGIN,
@@ -35,7 +24,6 @@ from tests.bridge.port import (
     heartbeat,
     login,
     position,
-    quiet_port,
     serving,
 )
 from tests.conftest import eventually
@@ -314,78 +302,3 @@ async def test_nothing_a_peer_sends_raises_anything(access, tmp_path):
         await golf.say(position(GOLF, 999) + heartbeat(GOLF))
         await golf.hear(ON)
         assert len(port.intake.vehicles) <= AUTO_ACCEPT_LIMIT + 1  # one joined by permission
-
-
-# --- the port itself ------------------------------------------------------------------------------
-
-
-async def test_a_port_in_use_is_a_sentence_and_disturbs_nobody(port):
-    with pytest.raises(BridgeError, match="is another bridge running"):
-        await Listener(port.intake.config, port.intake).__aenter__()
-    await port.known(GOLF)
-
-
-async def test_half_a_port_is_none(port):
-    listen = Listen(host="127.0.0.1", port=quiet_port("127.0.0.1"))
-    config = dataclasses.replace(port.intake.config, listen=listen)
-    with socket.socket(type=socket.SOCK_DGRAM) as other, socket.socket() as probe:
-        other.bind(("127.0.0.1", listen.port))
-        with pytest.raises(BridgeError, match=f"cannot listen on 127.0.0.1:{listen.port}"):
-            await Listener(config, port.intake).__aenter__()
-        assert probe.connect_ex(("127.0.0.1", listen.port)) == errno.ECONNREFUSED
-
-
-@pytest.mark.parametrize(
-    ("soft", "hard", "raised", "told"),
-    [
-        (1024, 524_288, [(1192, 524_288)], 0),
-        (1024, resource.RLIM_INFINITY, [(1192, resource.RLIM_INFINITY)], 0),
-        (4096, 524_288, [], 0),
-        (resource.RLIM_INFINITY, resource.RLIM_INFINITY, [], 0),
-        (256, 1024, [(1024, 1024)], 1),
-    ],
-)
-def test_as_many_files_may_be_open_as_there_are_connections(  # noqa: PLR0917 - a table
-    soft, hard, raised, told, monkeypatch, caplog
-):
-    asked: list[tuple[int, int]] = []
-    monkeypatch.setattr(resource, "getrlimit", lambda _: (soft, hard))
-    monkeypatch.setattr(resource, "setrlimit", lambda _, limits: asked.append(limits))
-    _allow_open_files(1000 + BACKLOG + SPARE_FILES)
-    assert asked == raised
-    assert len(caplog.messages) == told
-
-
-async def test_the_system_holds_little_of_a_connection(port):
-    await port.known(GOLF)
-    (peer,) = port.streams.peers
-    plain = peer._transport.get_extra_info("socket")
-    for option in (socket.SO_RCVBUF, socket.SO_SNDBUF):
-        assert plain.getsockopt(socket.SOL_SOCKET, option) <= 2 * KERNEL_BYTES
-
-
-@pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="no IPv6 here")
-@pytest.mark.parametrize("address", ["127.0.0.1", "::1"])
-async def test_every_address_means_both_families_on_both_transports(address, tmp_path):
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    async with serving(tmp_path, host="::") as port:
-        for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
-            with socket.socket(family, kind) as plain:
-                plain.settimeout(0)
-                await eventually(lambda: plain.connect_ex((address, port.number)) in (0, 106))
-                plain.send(login(GOLF))
-                heard = await eventually(lambda: _received(plain))
-                assert heard == LOAD
-                await eventually(lambda: port.intake.sessions.of(GOLF))
-                session = port.intake.sessions.of(GOLF)
-                assert session.address == ("::" if ":" in address else "127.0.0.1")
-                shown = f"[{address}]:" if ":" in address else f"{address}:"
-                assert session.peer.startswith(shown)
-                session.close("")
-
-
-def _received(plain: socket.socket) -> bytes:
-    try:
-        return plain.recv(100)
-    except BlockingIOError:
-        return b""

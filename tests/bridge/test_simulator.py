@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.errors import ConfigError
-from bridge.model import Alarm, CommandResult, Report
-from bridge.protocols.connection import Connection, Received
-from bridge.protocols.registry import PROTOCOLS
+from bridge.model import Alarm, CommandResult
+from bridge.protocols.gt06.framing import LONG, SHORT, build
 from bridge.simulator import (
     AlarmAt,
     Dialect,
@@ -22,40 +22,13 @@ from bridge.simulator import (
     span,
     utc_offset,
 )
-from bridge.simulator.language import INTERVAL, Language
+from bridge.simulator.language import INTERVAL
 from bridge.simulator.languages import LANGUAGES, language
-from bridge.simulator.route import PARKED_S, Place, built_in_loop
-from bridge.simulator.tracker import SimulatedTracker
+from bridge.simulator.route import Place
+from tests.bridge.simulated import DRIVING, PARKED, STANDING, decode, login, reports, tracker
 
-START = datetime(2026, 3, 1, 10, 20, 30, tzinfo=UTC)
 GPS103, TK103 = language("gps103"), language("tk103")
-STANDING = 0.0  # seconds into the built-in loop
-DRIVING = 100.0
-PARKED = next(leg.start_s for leg in built_in_loop().legs if leg.parked) + PARKED_S / 2
-BOTH = pytest.mark.parametrize("speaks", LANGUAGES, ids=lambda row: row.name)
-
-
-def tracker(speaks: Language, driven_s: float = STANDING, **fields) -> SimulatedTracker:
-    device_id = fields.pop("device_id", speaks.device_id)
-    return SimulatedTracker(
-        device_id=device_id, route=built_in_loop(), time=START, driven_s=driven_s, **fields
-    )
-
-
-def decode(frames: list[bytes], *, at: datetime = START) -> list[Received]:
-    """What the bridge makes of frames; each of them must be understood."""
-    connection = Connection(PROTOCOLS)
-    connection.receive_data(b"".join(frames))
-    connection.receive_eof()
-    events = list(connection.events(at))
-    assert [event.frame for event in events] == frames
-    assert all(isinstance(event, Received) for event in events), events
-    return events
-
-
-def reports(events: list[Received]) -> list[Report]:
-    messages = [message for event in events for message in event.messages]
-    return [message for message in messages if isinstance(message, Report)]
+EVERY = pytest.mark.parametrize("speaks", LANGUAGES, ids=lambda row: row.name)
 
 
 def words(frames: list[bytes]) -> list[str]:
@@ -80,40 +53,66 @@ SAID = st.sampled_from(
 )
 
 
+class Told(NamedTuple):
+    """What the reports of a language tell beside time and place, and how finely."""
+
+    inputs: tuple[str, ...]
+    """What of the status equals what the box has."""
+    alarm_inputs: tuple[str, ...] = ()
+    """The same, in its alarms only."""
+    speed_kmh: float = 0.2
+    course_deg: float = 0.01
+    repeats_place: bool = True
+    """Without a fix the last place is told."""
+    has_cell: bool = True
+
+
+TOLD = {
+    "gps103": Told(("ignition", "door_open"), repeats_place=False),
+    "tk103": Told(("ignition", "door_open", "external_power", "engine_cut"), has_cell=False),
+    "xexun": Told((), repeats_place=False),
+    "h02": Told(("ignition", "door_open", "armed", "engine_cut"), course_deg=0.51),
+    "gt06": Told(("ignition",), ("engine_cut",), speed_kmh=0.51, course_deg=0.51),
+}
+FLAGS = st.fixed_dictionaries(
+    {name: st.booleans() for name in ("has_fix", "engine_cut", "armed", "storing")}
+)
+
+
 @given(
     said=SAID,
     place=PLACES,
-    flags=st.tuples(st.booleans(), st.booleans()),
+    flags=FLAGS,
     time=st.datetimes(datetime(2001, 1, 2), datetime(2098, 1, 1), timezones=st.just(UTC)),  # noqa: DTZ001
     offset=st.integers(-11 * 4, 14 * 4).map(lambda quarter: quarter * 15),
 )
 def test_the_bridge_reads_what_the_tracker_says(said, place, flags, time, offset):
-    (name, alarm), (has_fix, cut) = said, flags
-    speaks = language(name)
-    box = tracker(speaks, utc_offset_minutes=offset, has_fix=has_fix, engine_cut=cut)
+    (name, alarm), speaks, told = said, language(said[0]), TOLD[said[0]]
+    box = tracker(speaks, utc_offset_minutes=offset, **flags)
     box.time = time.replace(microsecond=0)
     box.place = box.last_seen = place
     if alarm:
         box.alarms.add(alarm)
+    opening = login(speaks, box)
     frame = speaks.report(box, speaks.alarm_keywords[alarm] if alarm else INTERVAL)
-    (report,) = reports(decode([frame], at=box.time + timedelta(seconds=2)))
-    assert report.protocol == speaks.name
+    received_at = box.time + timedelta(seconds=2)
+    (report,) = reports(decode([frame], at=received_at, after=opening))
+    assert (report.protocol, report.device_id) == (name, box.device_id[-len(report.device_id) :])
     assert report.alarms == ((alarm,) if alarm else ())
-    assert (report.status.ignition, report.status.door_open) == (box.ignition, box.door_open)
-    if speaks is TK103:
-        assert (report.status.external_power, report.status.engine_cut) == (
-            box.external_power,
-            cut,
-        )
-    if speaks is GPS103 and not has_fix:
-        assert (report.fix, report.cell.lac, report.cell.cid) == (None, 0x1A2B, 0x3C4D)
-        return
+    for flag in told.inputs + (told.alarm_inputs if alarm else ()):
+        assert getattr(report.status, flag) == getattr(box, flag), flag
+    if told.has_cell and (speaks is not GPS103 or not box.has_fix):
+        assert (report.cell.lac, report.cell.cid) == (0x1A2B, 0x3C4D)
     fix = report.fix
-    assert (fix.time, fix.valid) == (box.time, has_fix)
+    if not (box.has_fix or told.repeats_place):
+        assert fix is None
+        return
+    assert (fix.time, fix.valid) == (box.time, box.has_fix)
     assert fix.latitude == pytest.approx(place.latitude, abs=1e-5)
     assert fix.longitude == pytest.approx(place.longitude, abs=1e-5)
-    assert fix.speed_kmh == pytest.approx(place.speed_kmh, abs=0.2)
-    assert fix.course_deg == pytest.approx(place.course_deg, abs=0.01)
+    assert fix.speed_kmh == pytest.approx(place.speed_kmh, abs=told.speed_kmh)
+    off_deg = (fix.course_deg - place.course_deg + 180) % 360 - 180
+    assert abs(off_deg) <= told.course_deg
 
 
 def test_frames_of_gps103_in_full():
@@ -232,11 +231,15 @@ def test_tk103_tells_its_version_in_words():
     assert result.text.startswith("Notice: Device version")
 
 
-@BOTH
+@EVERY
 def test_commands_for_others_are_not_obeyed(speaks):
     box = tracker(speaks)
-    for phrase in (b"**,imei:864000000000999,J", b"(000000000999AV010)", b"LOAD", b"(", b""):
+    for phrase in (
+        b"**,imei:864000000000999,J", b"(000000000999AV010)", b"*HQ,8640000999,S20,102030,1,1#",
+        b"powercar654321 11", b"LOAD", b"(", b"*HQ,8640000105,S20#", b"xx", b"",
+    ):  # fmt: skip
         assert speaks.obey(box, phrase) is None
+        assert not speaks.confirms(box, phrase)
     assert not box.engine_cut
 
 
@@ -255,6 +258,14 @@ def test_a_box_of_one_dialect_is_deaf_to_the_other(dialect, obeyed):
 PHRASES = {
     "gps103": [b"LOAD", b"**,imei:864000000000101,C,30s", b"ON", b"**,imei:864000000000101,E"],
     "tk103": [b"(000000000103AP01HSO)", b"(000000000103AR00003C0000)", b"(000000000103AP05)"],
+    "xexun": [b"powercar123456 11", b"powercar123456 00"],
+    "h02": [b"*HQ,8640000105,V4,V1,20260301102030#", b"*HQ,8640000105,V0#"],
+    "gt06": [
+        build(SHORT, 0x01, b"\0\1"),
+        build(SHORT, 0x80, b"\0\0", b"\x0c\0\0\r\nRelay,0#"),
+        build(LONG, 0x97, b"\0\0", b"\x0b\0\0\0\0NA&&NA&&0##"),
+        build(SHORT, 0x12, b"\r\n"),
+    ],
 }
 
 
