@@ -8,7 +8,7 @@ LOCK   := $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11
 	--no-emit-index-url --no-emit-find-links --no-header --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help install run demo check format test test-bridge test-e2e bench-quick lock clean
+.PHONY: help install run demo check format test test-bridge test-e2e fuzz bench-quick supported lock clean
 
 help: ## What can be made
 	@sed -nE 's/^([a-z0-9-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -48,8 +48,14 @@ test-bridge: install ## The bridge's own tests
 test-e2e: install ## Real sockets, a real Mosquitto, real processes
 	$(BIN)/pytest -q tests/e2e $(ARGS)
 
+fuzz: install ## A million mutated frames against the bridge, some minutes
+	$(BIN)/python -m tests.fuzz.run --count 1000000 $(ARGS)
+
 bench-quick: install ## Decoding and end-to-end speed, as ratios measured in one run
 	$(BIN)/python -m tests.benchmarks.quick
+
+supported: install ## Write SUPPORTED.md anew from corpus and encoders
+	$(BIN)/python -m tests.supported
 
 lock: install ## Resolve the dependencies anew: all of them, and those the image runs with
 	$(BIN)/python -m pip install --quiet uv

@@ -69,6 +69,9 @@ class Intake:
         if isinstance(event, Rejected):
             self._rejected(event, session, now)
             return True
+        if not event.messages:  # understood, but nobody has said yet who is speaking
+            self._answer(session, event.reply, confirms=False)
+            return True
         self.counters.messages += 1
         device_id = event.messages[0].device_id
         vehicle = self.registry.match(device_id) or self._reception.accepted_by_rule(device_id, now)

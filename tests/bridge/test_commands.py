@@ -14,6 +14,7 @@ import pytest
 from bridge import command as c
 from bridge.protocols import gps103_commands, h02_commands, tk103_commands, xexun_commands
 from bridge.protocols.encoding import Encoders, Target, UnsupportedCommandError, encode
+from bridge.protocols.gt06 import commands as gt06_commands
 
 ID = "864000000001234"
 NOW = datetime(2026, 5, 1, 1, 2, 3, tzinfo=UTC)
@@ -22,6 +23,7 @@ TABLES: dict[str, Encoders] = {
     "tk103": tk103_commands.COMMANDS,
     "xexun": xexun_commands.COMMANDS,
     "h02": h02_commands.COMMANDS,
+    "gt06": gt06_commands.COMMANDS,
 }
 
 WIRE: list[tuple[str, str, c.Command, str]] = [
@@ -98,7 +100,18 @@ WIRE: list[tuple[str, str, c.Command, str]] = [
     ("h02", "", c.Disarm(), f"*HQ,{ID},SCF,010203,1,1#"),
     ("h02", "", c.StopEngine(), f"*HQ,{ID},S20,010203,1,1#"),
     ("h02", "", c.ResumeEngine(), f"*HQ,{ID},S20,010203,1,0#"),
+    ("h02", "", c.Raw(text="*HQ,1,S17,010203#"), "*HQ,1,S17,010203#"),
+    ("xexun", "", c.Raw(text="powercar123456 11"), "powercar123456 11"),
 ]
+
+BINARY: list[tuple[str, c.Command, str]] = [
+    ("", c.StopEngine(), "787812800c0000000052656c61792c312300009dee0d0a"),
+    ("", c.ResumeEngine(), "787812800c0000000052656c61792c3023000081550d0a"),
+    ("dyd", c.StopEngine(), "787815800f000000004459442c313233343536230000755a0d0a"),
+    ("dyd", c.ResumeEngine(), "787816801000000000484659442c313233343536230000e2920d0a"),
+    ("", c.Raw(text="STATUS#"), "787811800b0000000053544154555323000073120d0a"),
+]
+"""Checksums by an implementation of CRC-16/X-25 that is not ours."""
 
 
 def _bytes(protocol: str, dialect: str, command: c.Command, **more: Any) -> bytes:
@@ -113,9 +126,14 @@ def test_a_command_is_these_bytes(
     assert _bytes(protocol, dialect, command) == wire.encode()
 
 
+@pytest.mark.parametrize(("dialect", "command", "wire"), BINARY)
+def test_a_binary_command_is_these_bytes(dialect: str, command: c.Command, wire: str) -> None:
+    assert _bytes("gt06", dialect, command).hex() == wire
+
+
 def test_every_encoder_is_shown() -> None:
     shown = {(protocol, type(command)) for protocol, _, command, _ in WIRE}
-    shown |= {("xexun", c.Raw), ("h02", c.Raw)}
+    shown |= {("gt06", type(command)) for _, command, _ in BINARY}
     assert shown == {(name, kind) for name, table in TABLES.items() for kind in table}
 
 

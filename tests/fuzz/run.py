@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import gc
+import logging
 import random
 import resource
 import sys
@@ -24,7 +25,7 @@ import msgspec
 
 from bridge.protocols.connection import Connection, Received, Rejected
 from bridge.protocols.registry import PROTOCOLS
-from tests.bridge.corpus import FRAMES
+from tests.bridge.corpus import FRAMES, LINES
 from tests.bridge.port import Port, serving
 from tests.conftest import eventually
 from tests.fuzz.mutate import chunks, inputs
@@ -37,6 +38,9 @@ three, so that a collection of garbage is no finding."""
 WARM_UP = 5000
 GROWTH_MB = 24
 AT_ONCE = 40
+
+HONEST = [*FRAMES, *sorted({b"".join(line.chunks) for line in LINES})]
+"""Frames, and whole conversations: some protocols say who speaks only at the beginning."""
 
 
 @dataclass
@@ -78,7 +82,6 @@ def converse(data: bytes, reads: Sequence[bytes], *, datagrams: bool) -> Counter
     for event in events:
         seen += len(event.frame)
         if isinstance(event, Received):
-            assert event.messages
             for message in event.messages:
                 msgspec.json.encode(message)
                 assert message.device_id.isalnum()
@@ -95,7 +98,7 @@ def through_connection(count: int, seed: int, tally: Tally) -> None:
     """Put `count` inputs through Connection."""
     rng = random.Random(seed)  # noqa: S311 - repeatable
     before = 0.0
-    for number, data in enumerate(inputs(FRAMES, count, seed)):
+    for number, data in enumerate(inputs(HONEST, count, seed)):
         datagrams = rng.random() < 0.3
         reads = [data] if datagrams else chunks(rng, data)
         try:
@@ -137,7 +140,7 @@ async def through_listener(count: int, seed: int, tally: Tally, folder: Path) ->
     ) as port:
         gate = asyncio.Semaphore(AT_ONCE)
         async with asyncio.TaskGroup() as group:
-            for number, data in enumerate(inputs(FRAMES, count, seed)):
+            for number, data in enumerate(inputs(HONEST, count, seed)):
                 await gate.acquire()
                 task = group.create_task(_visit(port, data, udp=number % 4 == 3))
                 task.add_done_callback(lambda _: gate.release())
@@ -189,6 +192,7 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=1_000_000)
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
+    logging.disable(logging.CRITICAL)
     started = time.monotonic()
     print(fuzz(arguments.count, arguments.seed))  # noqa: T201
     print(f"{'seconds':36} {time.monotonic() - started:>14.0f}")  # noqa: T201
