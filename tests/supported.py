@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -74,21 +74,12 @@ _FIX = ("speed_kmh", "course_deg", "altitude_m", "hdop", "satellites")
 _WIDTH = 108
 _GLUE = "\x00"
 
-_HEAD = """\
-# What is understood
-
-This page is made by `make supported` from `tests/corpus` and from the encoders in `bridge/protocols`. It is
-a list of what tests prove. What the words mean, and where they are known from, stands in
-[docs/protocols.md](docs/protocols.md).
-
-A *case* is one line of the corpus: a conversation and exactly what must come of it. {origin} The numbers
-below say in how many cases something is met.
-"""
+Thing = TypeVar("Thing")
 
 
 def render() -> str:
     """Return the whole page."""
-    blocks = [_HEAD.format(origin=_origin()), *_overview(), *_alarms(), *_fields()]
+    blocks = [*_head(), *_overview(), *_alarms(), *_fields()]
     for name in _NAMES:
         blocks += _protocol(name)
     return "\n".join(blocks)
@@ -130,18 +121,27 @@ def _told(line: Line) -> set[str]:
     return told
 
 
-def _count[Thing](things: Iterable[Iterable[Thing]]) -> Counter[Thing]:
+def _count(things: Iterable[Iterable[Thing]]) -> Counter[Thing]:
     return Counter(thing for each in things for thing in each)
 
 
 # --- the page, part by part -----------------------------------------------------------------------
 
 
-def _origin() -> str:
+def _head() -> Iterator[str]:
     captured = sum(line.row["source"] == "capture" for line in LINES)
-    if not captured:
-        return "All are written from the grammar, none is a capture of a real box yet."
-    return f"{captured} of {len(LINES)} are captures of real boxes, the others follow the grammar."
+    yield "# What is understood\n"
+    yield _paragraph(
+        "This page is made by `make supported` from `tests/corpus` and from the encoders in"
+        " `bridge/protocols`: a list of what tests prove. What the words mean, and where they are"
+        " known from, stands in [docs/protocols.md](docs/protocols.md)."
+    )
+    yield _paragraph(
+        "A *case* is one line of the corpus: a conversation and exactly what must come of it."
+        f" {f'{captured} of {len(LINES)}' if captured else 'None'} of them came from a real box"
+        " (`capture`), the others are written from the grammar. The numbers below say in how many"
+        " cases something is met."
+    )
 
 
 def _overview() -> Iterator[str]:
@@ -167,15 +167,18 @@ def _linked(name: str) -> str:
 
 def _alarms() -> Iterator[str]:
     yield "## Alarms\n"
-    yield "The most severe first. Of several in one frame the first is the alarm, the others are told too.\n"
+    yield _paragraph(
+        "The most severe first. Of several in one frame it is the alarm, the others are told beside"
+        " it. A kind without numbers is in the vocabulary, but no case has it."
+    )
     yield _matrix([str(kind) for kind in Alarm], [_count(map(_rung, _cases(n))) for n in _NAMES])
 
 
 def _fields() -> Iterator[str]:
     yield "## Positions, inputs and telemetry\n"
-    yield (
-        "`fix` is a position, with a lock or marked as without one; `cell` the GSM cell. What else a"
-        " frame says\nstands in `extra` of its report.\n"
+    yield _paragraph(
+        "`fix` is a position, with a lock or marked as one without; `cell` the GSM cell. What else"
+        " a frame says stands in `extra` of its report."
     )
     rows = ("fix", *_FIX, "cell", *Status.__struct_fields__)
     yield _matrix(rows, [_count(map(_told, _cases(name))) for name in _NAMES])

@@ -5,8 +5,20 @@ A new protocol is one file beside this one, one line here and one corpus file.
 
 from __future__ import annotations
 
-from bridge.protocols import gps103, gt06, h02, tk103, xexun
+from bridge.protocols import (
+    gps103,
+    gps103_commands,
+    gt06,
+    h02,
+    h02_commands,
+    tk103,
+    tk103_commands,
+    xexun,
+    xexun_commands,
+)
 from bridge.protocols.base import WireProtocol
+from bridge.protocols.encoding import Encoders
+from bridge.protocols.gt06 import commands as gt06_commands
 
 PROTOCOLS: tuple[WireProtocol, ...] = (
     gps103.PROTOCOL,
@@ -15,3 +27,12 @@ PROTOCOLS: tuple[WireProtocol, ...] = (
     h02.PROTOCOL,
     gt06.PROTOCOL,
 )
+
+COMMANDS: dict[str, Encoders] = {
+    gps103.NAME: gps103_commands.COMMANDS,
+    tk103.NAME: tk103_commands.COMMANDS,
+    xexun.NAME: xexun_commands.COMMANDS,
+    h02.NAME: h02_commands.COMMANDS,
+    gt06.NAME: gt06_commands.COMMANDS,
+}
+"""What the trackers of each protocol can be told."""

@@ -12,19 +12,11 @@ import msgspec
 import pytest
 
 from bridge import command as c
-from bridge.protocols import gps103_commands, h02_commands, tk103_commands, xexun_commands
-from bridge.protocols.encoding import Encoders, Target, UnsupportedCommandError, encode
-from bridge.protocols.gt06 import commands as gt06_commands
+from bridge.protocols.encoding import Target, UnsupportedCommandError, encode
+from bridge.protocols.registry import COMMANDS
 
 ID = "864000000001234"
 NOW = datetime(2026, 5, 1, 1, 2, 3, tzinfo=UTC)
-TABLES: dict[str, Encoders] = {
-    "gps103": gps103_commands.COMMANDS,
-    "tk103": tk103_commands.COMMANDS,
-    "xexun": xexun_commands.COMMANDS,
-    "h02": h02_commands.COMMANDS,
-    "gt06": gt06_commands.COMMANDS,
-}
 
 WIRE: list[tuple[str, str, c.Command, str]] = [
     ("gps103", "", c.RequestPosition(), f"**,imei:{ID},B"),
@@ -116,7 +108,7 @@ BINARY: list[tuple[str, c.Command, str]] = [
 
 def _bytes(protocol: str, dialect: str, command: c.Command, **more: Any) -> bytes:
     target = Target(**{"device_id": ID, "now": NOW, "dialect": dialect, **more})
-    return encode(protocol, TABLES[protocol], command, target)
+    return encode(protocol, COMMANDS[protocol], command, target)
 
 
 @pytest.mark.parametrize(("protocol", "dialect", "command", "wire"), WIRE)
@@ -134,7 +126,7 @@ def test_a_binary_command_is_these_bytes(dialect: str, command: c.Command, wire:
 def test_every_encoder_is_shown() -> None:
     shown = {(protocol, type(command)) for protocol, _, command, _ in WIRE}
     shown |= {("gt06", type(command)) for _, command, _ in BINARY}
-    assert shown == {(name, kind) for name, table in TABLES.items() for kind in table}
+    assert shown == {(name, kind) for name, table in COMMANDS.items() for kind in table}
 
 
 def test_no_quickstop_anywhere() -> None:
@@ -221,7 +213,7 @@ def _reference() -> Iterator[tuple[str, str, c.Command, dict[str, Any], bytes]]:
 def test_the_reference_agrees_byte_for_byte() -> None:
     compared = 0
     for protocol, dialect, command, target, wire in _reference():
-        if protocol in TABLES:
+        if protocol in COMMANDS:
             assert _bytes(protocol, dialect, command, **target) == wire, (protocol, command)
             compared += 1
     assert compared >= 25

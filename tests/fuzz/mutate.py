@@ -90,8 +90,8 @@ def _run(rng: random.Random, data: bytes, _: Sequence[bytes]) -> bytes:
 
 
 MUTATIONS: tuple[Mutation, ...] = (
-    _flip, _flip, _flip, _flip, _replace, _replace, _replace, _insert, _delete, _double, _splice, _follow, _cut,
-    _swap, _noise, _knock, _run,
+    _flip, _flip, _flip, _flip, _replace, _replace, _replace, _insert, _delete, _double, _splice,
+    _follow, _cut, _swap, _noise, _knock, _run,
 )  # fmt: skip
 
 

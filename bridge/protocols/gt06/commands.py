@@ -1,6 +1,6 @@
 """What gt06 trackers can be told: kind 0x80 around the words of an SMS.
 
-    78 78  LENGTH  80  COUNT(1)  MARK(4)  WORDS  SERIAL(2)  CRC(2)  0D 0A        COUNT: MARK and WORDS
+    78 78  LENGTH  80  COUNT(1)  MARK(4)  WORDS  SERIAL(2)  CRC(2)  0D 0A     COUNT: MARK, WORDS
 
 Two dialects cut the engine: ``Relay,1#`` (the usual one) and ``DYD,PASSWORD#``. Source:
 docs/protocols.md, gt06, commands.
