@@ -12,27 +12,27 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
-from types import ModuleType
 from typing import Any, TypeVar
 
 import msgspec
 
 from bridge import command as c
 from bridge.model import Alarm, Status
-from bridge.protocols import gps103_commands, h02_commands, tk103_commands, xexun_commands
-from bridge.protocols.encoding import Encoders, Target, UnsupportedCommandError, encode
-from bridge.protocols.registry import PROTOCOLS
+from bridge.protocols import gps103_commands, h02_commands, tk103_commands
+from bridge.protocols.encoding import Target, UnsupportedCommandError, encode
+from bridge.protocols.gt06 import commands as gt06_commands
+from bridge.protocols.registry import COMMANDS, PROTOCOLS
 from tests.bridge.corpus import LINES, Line
 
 PAGE = Path(__file__).parents[1] / "SUPPORTED.md"
 
-ENCODERS: dict[str, ModuleType] = {
-    "gps103": gps103_commands,
-    "tk103": tk103_commands,
-    "xexun": xexun_commands,
-    "h02": h02_commands,
+_DIALECTS: dict[str, tuple[str, ...]] = {
+    "gps103": gps103_commands.DIALECTS,
+    "tk103": tk103_commands.DIALECTS,
+    "h02": h02_commands.DIALECTS,
+    "gt06": gt06_commands.DIALECTS,
 }
-"""Where a protocol's commands become bytes: `COMMANDS`, and `DIALECTS` where there are several."""
+"""Where there are several."""
 
 SAMPLES: tuple[c.Command, ...] = (
     c.RequestPosition(),
@@ -130,6 +130,11 @@ def _count(things: Iterable[Iterable[Thing]]) -> Counter[Thing]:
 
 def _head() -> Iterator[str]:
     captured = sum(line.row["source"] == "capture" for line in LINES)
+    origin = (
+        f"{captured} of {len(LINES)} came from real boxes, the others are"
+        if captured
+        else "None came from a real box yet: all are"
+    )
     yield "# What is understood\n"
     yield _paragraph(
         "This page is made by `make supported` from `tests/corpus` and from the encoders in"
@@ -138,9 +143,8 @@ def _head() -> Iterator[str]:
     )
     yield _paragraph(
         "A *case* is one line of the corpus: a conversation and exactly what must come of it."
-        f" {f'{captured} of {len(LINES)}' if captured else 'None'} of them came from a real box"
-        " (`capture`), the others are written from the grammar. The numbers below say in how many"
-        " cases something is met."
+        f" {origin} written from the grammar. The numbers below say in how many cases something is"
+        " met."
     )
 
 
@@ -156,7 +160,7 @@ def _overview() -> Iterator[str]:
             [len({frame for line in each for frame in line.frames}) for each in cases],
         ),
         ("kinds of alarm", [len(_count(map(_rung, each))) for each in cases]),
-        ("commands there are bytes for", [len(_encoders(name)) for name in _NAMES]),
+        ("commands there are bytes for", [len(COMMANDS[name]) for name in _NAMES]),
     ]
     yield _table(("", *map(_linked, _NAMES)), [(label, *map(str, row)) for label, row in rows])
 
@@ -212,23 +216,13 @@ def _counted(words: Counter[str]) -> str:
     return ", ".join(f"{_code(word) if word else '*none*'} {times}" for word, times in ordered)
 
 
-def _encoders(name: str) -> Encoders:
-    module = ENCODERS.get(name)
-    table: Encoders = module.COMMANDS if module else {}
-    return table
-
-
 def _commands(name: str) -> Iterator[str]:
     yield f"### Commands of {name}\n"
-    table = _encoders(name)
-    if not table:
-        yield "There are no bytes for any yet.\n"
-        return
-    dialects: tuple[str, ...] = getattr(ENCODERS[name], "DIALECTS", ("",))
+    dialects = _DIALECTS.get(name, ("",))
     rows = [
-        (_command(sample), *(_wire(name, table, sample, dialect) for dialect in dialects))
+        (_command(sample), *(_wire(name, sample, dialect) for dialect in dialects))
         for sample in SAMPLES
-        if type(sample) in table
+        if type(sample) in COMMANDS[name]
     ]
     yield _table(("command", *(dialect or "usual" for dialect in dialects)), rows)
 
@@ -244,12 +238,12 @@ def _command(sample: c.Command) -> str:
     return f"{_code(name)} {said}".rstrip()
 
 
-def _wire(name: str, table: Encoders, sample: c.Command, dialect: str) -> str:
+def _wire(name: str, sample: c.Command, dialect: str) -> str:
     """Return what goes to a tracker, blank where its dialect has no word for it."""
     device_id = _IDS.get(name, _USUAL_ID)
     target = Target(device_id=device_id, now=_NOW, password="123456", dialect=dialect)  # noqa: S106 - as boxes come
     try:
-        data = encode(name, table, sample, target)
+        data = encode(name, COMMANDS[name], sample, target)
     except UnsupportedCommandError:
         return ""
     return _code(data.decode() if data.isascii() and data.decode().isprintable() else data.hex())
@@ -262,7 +256,11 @@ def _pinned(cases: Iterable[Line]) -> list[Line]:
 def _misreadings(cases: Iterable[Line]) -> Iterator[str]:
     """List what would go wrong, in the order of the corpus: some lines refer to the one before."""
     rows = [
-        (_code(line.id.partition("/")[2]), line.row["source"].split(", ")[-1], line.row["why"])
+        (
+            _code(line.id.partition("/")[2]),
+            line.row["source"].split(", ")[-1],
+            _plain(line.row["why"]),
+        )
         for line in _pinned(cases)
     ]
     yield f"<details><summary>{len(rows)} cases against a certain misreading</summary>\n"
@@ -275,6 +273,10 @@ def _misreadings(cases: Iterable[Line]) -> Iterator[str]:
 
 def _code(text: str) -> str:
     return f"`{text}`"
+
+
+def _plain(text: str) -> str:
+    return re.sub(r"([*<\[])", r"\\\1", text)
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

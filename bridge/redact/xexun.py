@@ -15,12 +15,23 @@ from bridge.redact.masks import Masks
 from bridge.redact.text import mask_free, mask_unknown
 
 _DIGITS = re.compile(r"\d+", re.ASCII)
-_CLOSING = "\r\n "
-_MEASURE = re.compile(r" *-?\d{0,5}(?:\.\d{0,3})? *", re.ASCII)
-_VOLTS = re.compile(r"[FL]:\d{0,3}(?:\.\d{0,3})?V?(?:/ADC\d=-?\d{0,3}(?:\.\d{0,3})?V?)*", re.ASCII)
-_CLOCK_OR_DATE = re.compile(r"\d{0,6}(?:\.\d{0,3})?", re.ASCII)
-_DISTANCE = re.compile(r"\d{0,7}(?:\.\d{0,3})?(?:km?)?", re.ASCII)
+_HEX_WORD = re.compile(r"[0-9A-Fa-f]{1,8}", re.ASCII)
 _SUM = re.compile(r"[0-9A-Fa-f]{0,2}", re.ASCII)
+_CLOCK = re.compile(r"\d{0,6}(?:\.\d{0,3})?", re.ASCII)
+_PACE = re.compile(r"\d{0,3}(?:\.\d{0,3})?", re.ASCII)
+_MEASURE = re.compile(r"-?\d{0,5}(?:\.\d{0,2})?", re.ASCII)
+_VOLTS = re.compile(r"[FL]:[\d.]{0,6}V?(?:/ADC\d=-?[\d.]{0,6}V?){0,8}", re.ASCII)
+_DISTANCE = re.compile(r"\d{0,7}(?:\.\d{0,3})?(?:km?)?", re.ASCII)
+_CLOSING = "\r\n "
+
+_SENTENCE = (_CLOCK, re.compile("[AV]?"))
+_BEHIND_PLACE = (_PACE, _PACE, _CLOCK)
+_MEASURED = {
+    1: _MEASURE, 2: _MEASURE, 3: _VOLTS, 4: _MEASURE, 5: _MEASURE, 7: _MEASURE, 8: _MEASURE,
+    11: _DISTANCE,
+}  # fmt: skip
+"""Columns behind the id that are measurements, and what these look like."""
+_SUM_OF_LINE, _CELL = 6, (9, 10)
 
 
 def redact_xexun(text: str, masks: Masks) -> str:
@@ -31,36 +42,75 @@ def redact_xexun(text: str, masks: Masks) -> str:
 
 def _head(head: str, masks: Masks) -> str:
     """Mask what stands before the id: serial number, phone, sentence and words."""
-    begin = head.find("RMC,")
-    if begin < 0:
-        *opening, words = head.split(",", 3)
-        return ",".join([*_opening(opening, masks), mask_unknown(words, masks)])
-    sender = head[: max(0, begin - 2)].split(",")
-    talker, rest = head[max(0, begin - 2) : begin + 4], head[begin + 4 :]
-    sentence, star, words = rest.partition("*")
-    masked = ",".join(_sentence(sentence.split(","), masks))
-    opening = ",".join(_opening(sender, masks)) + talker + masked + star
+    at = head.find("RMC,")
+    if at < 0:
+        *sender, words = head.split(",", 2)
+        return _sender("".join(f"{column}," for column in sender), masks) + _words(words, masks)
+    begin = max(0, at - 2)
+    opening, talker = _sender(head[:begin], masks), head[begin : at + 4]
+    sentence, star, words = head[at + 4 :].partition("*")
+    column = sentence.split(",")
+    masked = talker + ",".join(_sentence(column, masks)) + star
     if not star:
-        return opening
-    found = _SUM.match(words)
-    told = found[0] if found else ""
-    was_right = told.upper() == _sum(talker + sentence)
-    return (
-        opening
-        + (_sum(talker + masked) if was_right else masks.alias(told))
-        + mask_free(words[len(told) :], masks)
-    )
+        return opening + masked
+    told = _SUM.match(words)
+    sum_told = told[0] if told else ""
+    was_right = sum_told.upper() == _sum(talker + sentence)
+    sum_now = _sum(masked[:-1]) if was_right else masks.hexadecimal(sum_told)
+    return opening + masked + sum_now + _words(words[len(sum_told) :], masks)
 
 
-def _opening(column: list[str], masks: Masks) -> list[str]:
-    """Mask serial number and phone, or the left-overs of another line before them."""
-    *others, serial, phone, last = ("", "", *column) if len(column) == 1 else ("", *column)[-4:]
-    if len(column) > 3 or (len(column) == 3 and last):
-        return mask_unknown(",".join(column), masks).split(",")
-    del others
-    masked = [
-        mask_unknown(serial, masks),
-        _DIGITS.sub(lambda digits: masks.identity(digits[0]), phone),
-        mask_unknown(last, masks),
+def _sender(text: str, masks: Masks) -> str:
+    """Mask ``SERIAL,PHONE,``; a piece of another line may stand before it."""
+    column = text.split(",")
+    if len(column) < 3:
+        return mask_unknown(text, masks)
+    before, phone = mask_unknown(",".join(column[:-2]), masks), column[-2]
+    phone = _DIGITS.sub(lambda digits: masks.identity(digits[0]), phone)
+    return f"{before},{phone},{column[-1]}"
+
+
+def _words(text: str, masks: Masks) -> str:
+    """Mask signal and keyword: a short word stays what it is."""
+    return mask_free(text, masks)
+
+
+def _sum(sentence: str) -> str:
+    """Return the sum of an NMEA sentence: its bytes, one exclusive-or the other."""
+    return f"{reduce(xor, sentence.encode('latin-1'), 0):02X}"
+
+
+def _sentence(column: list[str], masks: Masks) -> list[str]:
+    """Move the place of a sentence; a hemisphere may be blank, or missing with its comma."""
+    masked = [_kept(text, shape, masks) for text, shape in zip(column, _SENTENCE, strict=False)]
+    rest = column[2:]
+    for sides in ("NS", "EW"):
+        number, letter = (*rest, "", "")[:2]
+        spaced = letter in ("", *sides)
+        number, letter = masks.minutes(number, letter if spaced else "", north=sides == "NS")
+        masked += [number, letter][: min(len(rest), 1 + spaced)]
+        rest = rest[1 + spaced :]
+    masked += [
+        _kept(text, shape, masks) for text, shape in zip(rest, _BEHIND_PLACE, strict=False)
     ]
-    return masked[-len(column) :] if column else []
+    return masked + [mask_unknown(text, masks) for text in rest[len(_BEHIND_PLACE) :]]
+
+
+def _tail(tail: str, masks: Masks) -> str:
+    """Mask what begins with the id."""
+    body = tail.rstrip(_CLOSING)
+    device_id, *column = body.split(",", 12)
+    masked = [_DIGITS.sub(lambda digits: masks.identity(digits[0]), device_id)]
+    for at, text in enumerate(column, 1):
+        if at == _SUM_OF_LINE and text.isdecimal():
+            masked.append(masks.alias(text))
+        elif at in _CELL and _HEX_WORD.fullmatch(text):
+            masked.append(masks.hexadecimal(text))
+        else:
+            masked.append(_kept(text, _MEASURED.get(at), masks))
+    return ",".join(masked) + tail[len(body) :]
+
+
+def _kept(text: str, shape: re.Pattern[str] | None, masks: Masks) -> str:
+    """Return a measurement as it is, and anything else masked."""
+    return text if shape is not None and shape.fullmatch(text) else mask_unknown(text, masks)

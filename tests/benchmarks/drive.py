@@ -1,4 +1,4 @@
-"""The load: many trackers on real sockets, each waiting now and then for its bridge like a real one.
+"""The load: trackers on real sockets, each waiting now and then for its bridge like real ones.
 
 A position of these protocols is never answered, but a keep-alive is, and only when everything
 before it is on disk. So a tracker that waits for that answer after every few positions runs ahead
@@ -29,17 +29,25 @@ class Tracker:
         self._reader, self._writer = await asyncio.open_connection("127.0.0.1", port)
         await self._ask(self._talk.login(self._id), self._talk.welcome(self._id))
 
-    async def drive(self, start: datetime, first: int, count: int) -> None:
-        """Report `count` positions, a second apart on its own clock, from the `first` step on."""
-        talk, write = self._talk, self._writer.write
-        for step in range(first, first + count):
-            write(talk.position(self._id, start + timedelta(seconds=step), step))
-            if step % POSITIONS_A_KEEP_ALIVE == POSITIONS_A_KEEP_ALIVE - 1:
-                await self._ask(talk.keep_alive(self._id), talk.still_here(self._id))
-            else:
+    def positions(self, start: datetime, first: int, count: int) -> list[bytes]:
+        """Return `count` positions, a second apart on its own clock, from the `first` step on."""
+        return [
+            self._talk.position(self._id, start + timedelta(seconds=step), step)
+            for step in range(first, first + count)
+        ]
+
+    async def drive(self, positions: list[bytes]) -> None:
+        """Report positions, one frame a segment where the network sees to it."""
+        keep_alive, still_here = self._talk.keep_alive(self._id), self._talk.still_here(self._id)
+        for number, position in enumerate(positions, 1):
+            self._writer.write(position)
+            if number % POSITIONS_A_KEEP_ALIVE:
                 await asyncio.sleep(0)  # the next one is another tracker's
+            else:
+                await self._ask(keep_alive, still_here)
 
     async def leave(self) -> None:
+        """Hang up."""
         self._writer.close()
         await self._writer.wait_closed()
 
@@ -57,20 +65,23 @@ class Fleet:
         self._trackers = [Tracker(TALKS[n % len(TALKS)], n) for n in range(TRACKERS)]
 
     async def dial(self, port: int) -> None:
+        """Connect them all."""
         for tracker in self._trackers:
             await tracker.dial(port)
 
-    def reports(self, count: int) -> int:
-        """Return how many reports it makes when each drives for `count` positions."""
-        return count * len(self._trackers)
-
-    async def drive(self, count: int) -> None:
-        """Let each report `count` positions more."""
-        await asyncio.gather(
-            *(tracker.drive(self._start, self._driven, count) for tracker in self._trackers)
-        )
+    def positions(self, count: int) -> list[list[bytes]]:
+        """Return the next `count` positions of each, ready to be sent."""
+        ready = [tracker.positions(self._start, self._driven, count) for tracker in self._trackers]
         self._driven += count
+        return ready
+
+    async def drive(self, positions: list[list[bytes]]) -> None:
+        """Let each report its positions."""
+        async with asyncio.TaskGroup() as group:
+            for tracker, ready in zip(self._trackers, positions, strict=True):
+                group.create_task(tracker.drive(ready))
 
     async def leave(self) -> None:
+        """Disconnect them all."""
         for tracker in self._trackers:
             await tracker.leave()

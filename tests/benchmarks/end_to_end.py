@@ -1,21 +1,21 @@
 """Reports a second, from bytes on a tracker's socket to all their topics acknowledged by Mosquitto.
 
 Ours: a real bridge process with its defaults, so every report is committed with synchronous=FULL
-before anything follows from it. This process is the load: 20 trackers of both protocols on 20 TCP
-connections (see `drive`). The clock starts with the first byte and stops when the bridge says, asked
-by MQTT, that every row of its journal is acknowledged. A real Mosquitto (`set_tcp_nodelay true`, on
-loopback) takes the messages at QoS 1.
+before anything follows from it. This process is the load: 20 trackers of both protocols on 20
+TCP connections (see `drive`). The clock starts with the first byte and stops when the bridge
+says, asked by MQTT, that every row of its journal is acknowledged. A real Mosquitto
+(`set_tcp_nodelay true`, on loopback) takes the messages at QoS 1.
 
-The yardstick: `alone`, given the very messages that the bridge published in the same round (topics,
-payloads, retain flags, in this order), to the same Mosquitto.
+The yardstick: `alone`, given the very messages that the bridge published in the same round
+(topics, payloads, retain flags, in this order), to the same Mosquitto.
 
-Fair, we think: both publish the same bytes at the same QoS, both are heard by one subscriber that
-works as little as it can (`tap`), both have a process of their own, rounds of both alternate, and the
-best round counts for each. The yardstick has its best window, found in a first round that does not
-count. How many messages a report becomes is counted, not assumed: position and state are only ever
-the newest, so a busy bridge publishes fewer of them, and the yardstick is spared just as many. What
-is not equal is meant so: paho-mqtt alone has no trackers, no decoding, no journal, and no load
-generator beside it on the same cores.
+Fair, we think: both publish the same bytes at the same QoS, both are heard by one subscriber
+that works as little as it can (`tap`), both have a process of their own, rounds of both
+alternate, and the best round counts for each. The yardstick has its best window, found in a
+first round that does not count. How many messages a report becomes is counted, not assumed:
+position and state are only ever the newest, so a busy bridge publishes fewer of them, and the
+yardstick is spared just as many. What is not equal is meant so: paho-mqtt alone has no trackers,
+no decoding, no journal, and no load generator beside it on the same cores.
 """
 
 from __future__ import annotations
@@ -103,32 +103,35 @@ async def _measure(
     async with asyncio.timeout(PATIENCE_S), aiomqtt.Client("127.0.0.1", broker.port) as client:
         await _online(client)
         await fleet.dial(bridge.port)
-        _, messages = await _round(fleet, client, tap)
+        *_, messages = await _round(fleet, client, tap)
         save(messages, file)
         _, window = max([(await _alone(broker, file, one), one) for one in 2 * WINDOWS])
         await asyncio.to_thread(tap.take)
         for _ in range(rounds):
-            reports_per_s, messages = await _round(fleet, client, tap)
+            reports_per_s, messages_per_report, messages = await _round(fleet, client, tap)
             save(messages, file)
             alone = await _alone(broker, file, window)
             await asyncio.to_thread(tap.take)
-            found.append(Round(reports_per_s, len(messages) / fleet.reports(POSITIONS), alone))
+            found.append(Round(reports_per_s, messages_per_report, alone))
         await fleet.leave()
     tap.close()
     return found
 
 
-async def _round(fleet: Fleet, client: aiomqtt.Client, tap: Tap) -> tuple[float, list[Message]]:
-    """Let the fleet drive; return reports a second and the messages they became."""
+async def _round(
+    fleet: Fleet, client: aiomqtt.Client, tap: Tap
+) -> tuple[float, float, list[Message]]:
+    """Let the fleet drive; return reports/s, messages a report, and the messages."""
+    positions = fleet.positions(POSITIONS)
     begin = perf_counter()
-    await fleet.drive(POSITIONS)
+    await fleet.drive(positions)
     await _settled(client)
     elapsed = perf_counter() - begin
     messages = await asyncio.to_thread(tap.take)
-    reports = fleet.reports(POSITIONS)
+    reports = sum(map(len, positions))
     told = sum(message.topic.endswith("/report") for message in messages)
     assert told == reports, f"{reports} reports were sent, {told} published"
-    return reports / elapsed, messages
+    return reports / elapsed, len(messages) / reports, messages
 
 
 async def _online(client: aiomqtt.Client) -> None:

@@ -1,4 +1,4 @@
-"""What a typical tracker says on an ordinary drive, for each protocol, with made-up ids and places."""
+"""What a typical tracker says on a drive, for each protocol, with made-up ids and places."""
 
 from __future__ import annotations
 

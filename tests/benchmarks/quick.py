@@ -1,9 +1,9 @@
 """How fast the bridge is, as ratios measured in one run: `make bench-quick`.
 
-Absolute numbers say more of a machine than of a program; a ratio to the least that any program would
-have to do on the same machine, in the same minute, travels. `decoding` and `end_to_end` say what is
-measured against what, and why that is fair. Measures about a minute. Exits with 1 where it cannot
-measure; falling short of an aim is for people to judge, on a quiet machine.
+Absolute numbers say more of a machine than of a program; a ratio to the least that any program
+would have to do on the same machine, in the same minute, travels. `decoding` and `end_to_end`
+say what is measured against what, and why that is fair. Measures about a minute. Exits with 1
+where it cannot measure; falling short of an aim is for people to judge, on a quiet machine.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import NamedTuple
 import pytest
 
 from tests.benchmarks import decoding, end_to_end
-from tests.benchmarks.frames import TALKS, Talk
+from tests.benchmarks.samples import Sample, samples
 from tests.conftest import mosquitto_program
 
 DECODING_AIM = 1 / 8
@@ -44,7 +44,7 @@ def main() -> int:
     except (pytest.skip.Exception, pytest.fail.Exception) as missing:
         sys.stderr.write(f"{missing}\n")
         return 1
-    lines = [_decoding(talk) for talk in TALKS]
+    lines = [_decoding(sample) for sample in samples()]
     rounds = asyncio.run(end_to_end.measure())
     lines.append(_end_to_end(rounds))
     _say(f"{'per second':22}{'ours':>11}{'yardstick':>13}  {'of the yardstick':24}{'aim':>6}")
@@ -56,20 +56,22 @@ def main() -> int:
     paired = [one.reports_per_s / one.reports_per_s_alone for one in rounds]
     _say(
         f"end to end, {len(rounds)} rounds: "
-        f"ratio {min(paired):.2f} / {median(paired):.2f} / {max(paired):.2f} (least, median, most), "
+        f"ratio {min(paired):.2f} / {median(paired):.2f} / {max(paired):.2f} "
+        "(least, median, most), "
         f"{median(one.messages_per_report for one in rounds):.2f} messages a report"
     )
     reached = ", ".join(
-        f"{line.what} {line.ratio:.3f} ({'reached' if line.ratio >= line.aim else 'aim'} {line.aim})"
+        f"{line.what} {line.ratio:.3f} "
+        f"({'reached' if line.ratio >= line.aim else 'aim'} {line.aim})"
         for line in lines
     )
     _say(f"reached: {reached}")
     return 0
 
 
-def _decoding(talk: Talk) -> Line:
-    found = decoding.measure(talk)
-    return Line(f"decode {talk.protocol}", found.ours, found.yardstick, "split", DECODING_AIM)
+def _decoding(sample: Sample) -> Line:
+    found = decoding.measure(sample)
+    return Line(f"decode {sample.name}", found.ours, found.yardstick, sample.of, DECODING_AIM)
 
 
 def _end_to_end(rounds: list[end_to_end.Round]) -> Line:

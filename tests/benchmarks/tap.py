@@ -1,9 +1,9 @@
 """A subscriber that takes down what a broker sends and asks for next to nothing in return.
 
-It stands for Home Assistant, which always listens, and it is how "the very same messages" are known.
-It speaks just enough MQTT 5 to subscribe, at QoS 0 and with retain flags as published, and then only
-reads: seldom and much, so as to take no time from those who are measured. Messages are taken apart
-when they are asked for.
+It stands for Home Assistant, which always listens, and it is how "the very same messages" are
+known. It speaks just enough MQTT 5 to subscribe, at QoS 0 and with retain flags as published,
+and then only reads: seldom and much, so as to take no time from those who are measured. Messages
+are taken apart when they are asked for.
 """
 
 from __future__ import annotations
