@@ -94,7 +94,7 @@ class VehicleConfig:
     icon: Annotated[str | None, options.icon] = None
     trackers: Annotated[tuple[str, ...], options.TRACKER_IDS] = ()
     timezone_minutes: Annotated[int | None, options.utc_offset] = None
-    """Offset of the trackers' local clock, written as `timezone`; None: learnt from reports."""
+    """Offset of the trackers' local clock, written as `timezone`; None: unknown."""
     where: str = ""
     given: frozenset[str] = frozenset()
 

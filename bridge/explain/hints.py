@@ -1,7 +1,7 @@
 """Why bytes were rejected, in a sentence a person can act on.
 
-Openings and endings are those of docs/protocols.md, also of family members this bridge may not
-read: a person who sees "begins like gt06" knows what to look for.
+Openings and endings are those of docs/protocols.md, also of a family member this bridge does not
+read: a person who sees "begins like tk102" knows what to look for.
 """
 
 from __future__ import annotations
@@ -31,8 +31,18 @@ _SHAPES = (
         "; or * or a line feed",
     ),
     _Shape("tk103", re.compile(rb"\([0-9A-Za-z]{3}"), "(", ")"),
-    _Shape("xexun", re.compile(rb"(?:\d{6,12},[^,]{0,20},)?G[PN]RMC,"), "GPRMC,", "a line feed"),
-    _Shape("h02", re.compile(rb"\*[A-Za-z]{2},"), "*HQ,", "#"),
+    _Shape(
+        "xexun",
+        re.compile(rb"(?:\d{6,14},[^,]{0,32},)?G[PN]RMC,|\d{10,14},[^,]{0,32},,[FL],"),
+        "GPRMC, or twelve digits, a phone number and GPRMC,",
+        "a line feed",
+    ),
+    _Shape(
+        "h02",
+        re.compile(rb"\*[0-9A-Za-z]{2},"),
+        "*HQ, or its like, or $ and a packed id",
+        "#, or has 32 bytes from a $ on",
+    ),
     _Shape("gt06", re.compile(rb"xx[\x05-\x7f]|yy\x00"), "bytes 78 78 or 79 79", "bytes 0d 0a"),
     _Shape("tk102", re.compile(rb"\[[\x80\xf0!]\d{10}"), "[", "]"),
 )
@@ -45,6 +55,17 @@ _STRANGERS = (
     (re.compile(rb"(?:OPTIONS|REGISTER|INVITE) sip:"), "a SIP client"),
     (re.compile(rb"\x10.{1,2}\x00\x04MQTT", re.DOTALL), "an MQTT client (wrong port?)"),
 )  # fmt: skip
+
+_REASONS = {
+    ("gt06", "no login"): (
+        "in gt06 only the login says who speaks, and no other frame is told without one:"
+        " put the login before it, as the tracker does when it connects"
+    ),
+    ("gt06", "malformed length"): (
+        "the frame has fewer or more bytes than its length or its kind asks for"
+    ),
+}
+"""What can be said of some reasons of some protocols."""
 
 _DIGITS = re.compile(rb"\d+[;\s]*")
 _HEX_BLANKS = b" \r\n\t:"
@@ -61,7 +82,8 @@ def hint(rejected: Rejected, protocols: Sequence[WireProtocol]) -> str:
         return f"the bytes end before the frame does{f': it closes with {ends}' if ends else ''}"
     if rejected.reason == TOO_LONG:
         return f"no end of a frame within {len(rejected.frame)} bytes"
-    return f"the frame is whole, but not as {rejected.protocol} writes it"
+    told = _REASONS.get((rejected.protocol or "", rejected.reason))
+    return told or f"the frame is whole, but not as {rejected.protocol} writes it"
 
 
 def _unrecognised(data: bytes, known: set[str]) -> str:

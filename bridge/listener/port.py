@@ -55,16 +55,17 @@ class Listener:
         host, port = self._listen.host, self._listen.port
         loop = asyncio.get_running_loop()
         try:
+            # Datagrams first: whoever sees that TCP answers may use either.
+            if self._listen.udp:
+                await loop.create_datagram_endpoint(
+                    lambda: self.datagrams, sock=_bound(host, port, socket.SOCK_DGRAM)
+                )
             if self._listen.tcp:
                 _allow_open_files(self._gate.limits.connections + BACKLOG + SPARE_FILES)
                 self._server = await loop.create_server(
                     self.streams.peer,
                     sock=_bound(host, port, socket.SOCK_STREAM),
                     backlog=BACKLOG,
-                )
-            if self._listen.udp:
-                await loop.create_datagram_endpoint(
-                    lambda: self.datagrams, sock=_bound(host, port, socket.SOCK_DGRAM)
                 )
         except OSError as error:
             await self.__aexit__()

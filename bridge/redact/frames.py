@@ -11,15 +11,24 @@ import re
 from collections.abc import Callable, Iterable
 
 from bridge.redact.gps103 import redact_gps103
+from bridge.redact.gt06 import introduction, redact_gt06
+from bridge.redact.h02 import redact_h02
 from bridge.redact.masks import Masks
 from bridge.redact.text import mask_unknown
 from bridge.redact.tk103 import redact_tk103
+from bridge.redact.xexun import redact_xexun
 
-_GRAMMARS: dict[str, Callable[[str, Masks], str]] = {
+_TEXTS: dict[str, Callable[[str, Masks], str]] = {
     "gps103": redact_gps103,
     "tk103": redact_tk103,
+    "xexun": redact_xexun,
+    "h02": redact_h02,
 }
+_BINARIES: dict[str, Callable[[bytes, Masks], bytes]] = {"gt06": redact_gt06}
 """The protocols whose frames are masked field by field."""
+
+_INTRODUCTIONS: dict[str, Callable[[str, Masks], bytes]] = {"gt06": introduction}
+"""The protocols in which only the first frame says who speaks."""
 
 _TEXT = frozenset(b"\t\r\n") | frozenset(range(0x20, 0x7F))
 _BINARY_OPENING = re.compile(rb"xx..|yy...|..?", re.DOTALL)
@@ -50,7 +59,10 @@ class Redactor:
 
         `protocol` is who claimed it, empty or None if nobody did. Raises nothing.
         """
-        grammar = _GRAMMARS.get(protocol or "")
+        binary = _BINARIES.get(protocol or "")
+        if binary is not None:
+            return binary(frame, self._masks)
+        grammar = _TEXTS.get(protocol or "")
         if grammar is None:
             if not _TEXT.issuperset(frame):
                 return self._binary(frame)
@@ -59,6 +71,14 @@ class Redactor:
         for real, alias in self._ids.items():
             text = text.replace(real, alias)
         return text.encode("latin-1")
+
+    def introduction(self, tracker_id: str, protocol: str | None) -> bytes:
+        """Return the masked frame with which this tracker says who it is.
+
+        Empty in protocols whose frames all say it, and for a tracker without an id.
+        """
+        introduce = _INTRODUCTIONS.get(protocol or "")
+        return introduce(tracker_id, self._masks) if introduce and tracker_id else b""
 
     def _binary(self, frame: bytes) -> bytes:
         """Keep the opening of a frame nobody can read, and of the rest whether a byte is BCD.

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from bridge.protocols import h02_binary
+from bridge.protocols import fields, h02_binary
 from bridge.protocols.base import Context
 from bridge.protocols.h02_status import is_word
 from bridge.redact.masks import Masks
@@ -14,8 +14,9 @@ from bridge.redact.text import mask_free, mask_telemetry, mask_unknown
 
 _OPENING = re.compile(r"\*[0-9A-Za-z]{2}")
 _CLOCK = re.compile(r"\d{0,6}", re.ASCII)
+_SHORT = re.compile(r"[0-9A-Za-z]{0,4}", re.ASCII)
 _VALIDITY = re.compile(r"[A-Z]?|\d{1,3}", re.ASCII)
-_PACE = re.compile(r" *\d{0,3}(?:\.\d{0,3})? *", re.ASCII)
+_PACE = re.compile(r" *\d{0,3}(?:\.(?:\d{0,3}|0+))? *", re.ASCII)
 _DEGREES_DASH = re.compile(r"( *-?)(\d{1,3})-(\d{1,2})\.(\d{1,8})( *)", re.ASCII)
 _NO_POINT = re.compile(r" *-?\d{7,9} *", re.ASCII)
 _MEASURES = (
@@ -28,13 +29,12 @@ _MEASURES = (
 _ICCID = re.compile(r"( *89)(\d{16,17})([\dFf?]? *)", re.ASCII)
 _HEX_WORD = re.compile(r"( *)([0-9A-Fa-f]{1,6})", re.ASCII)
 _COUNTRIES = range(200, 800)
-_DIGITS = re.compile(r"\d+", re.ASCII)
 _PLACE_COLUMNS = 8
 """From the clock to the course."""
 
-_SHORT_ID, _LONG_ID = slice(2, 12), slice(2, 17)
-_BEHIND_TIME = {_SHORT_ID.stop - 2: 24, _LONG_ID.stop - 2: 30}
-"""Where, in the hex digits of a record, the coordinates begin: by the length of its id."""
+_TIME_ENDS = {10: 24, 15: 30}
+"""Where the time ends in the hex digits of a record: by the digits of the id before it."""
+_PLACE_TO_STATUS = 34
 _NORTH, _EAST = 4, 8
 _AT = datetime(2000, 1, 1, tzinfo=UTC)
 
@@ -48,7 +48,8 @@ def redact_h02(text: str, masks: Masks) -> str:
     if len(column) < 3 or not _OPENING.fullmatch(column[0]):
         return mask_unknown(text, masks)
     opening, device_id, kind, *rest = column
-    masked = _TYPES.get(kind, _other)(rest, masks)
+    is_place = kind.startswith("V") or _is_place(rest[:6])
+    masked = _TYPES.get(kind, _position if is_place else _unknown)(rest, masks)
     name = kind if len(kind) < 6 else mask_free(kind, masks)
     return ",".join([opening, masks.identity(device_id), name, *masked]) + text[len(body) :]
 
@@ -127,7 +128,8 @@ def _of_card(text: str, masks: Masks) -> str:
     """Mask the number of a SIM card, its issuer's industry left, or of a phone, or whatever."""
     card = _ICCID.fullmatch(text)
     if card is not None:
-        return card[1] + masks.alias(card[2]) + _DIGITS.sub(lambda one: masks.alias(one[0]), card[3])
+        filler = masks.alias(card[3]) if card[3].strip().isdecimal() else card[3]
+        return card[1] + masks.alias(card[2]) + filler
     return masks.identity(text) if text.isdecimal() and len(text) > 4 else mask_unknown(text, masks)
 
 
@@ -168,7 +170,7 @@ def _towers(column: list[str], masks: Masks) -> list[str]:
     towers, rest = rest[: 4 * count], rest[4 * count :]
     for at, text in enumerate(towers):
         masked.append(_decimal(text, masks) if at % 4 < 2 else mask_unknown(text, masks))
-    return masked + [mask_unknown(text, masks) for text in rest[:3]] + _tail(rest[3:], masks)
+    return masked + [_kept(text, _SHORT, masks) for text in rest[:3]] + _tail(rest[3:], masks)
 
 
 def _satellites_or_cells(column: list[str], masks: Masks) -> list[str]:
@@ -188,7 +190,7 @@ def _satellites_or_cells(column: list[str], masks: Masks) -> list[str]:
 
 def _measures(column: list[str], masks: Masks) -> list[str]:
     """Mask V0, HTBT and LINK: small numbers, then a date and a tail."""
-    masked = [mask_unknown(text, masks) if len(text) > 6 else text for text in column[:6]]
+    masked = [_kept(text, _CLOCK, masks) for text in column[:6]]
     return masked + _tail(column[6:], masks)
 
 
@@ -216,11 +218,7 @@ def _is_place(column: list[str]) -> bool:
     )
 
 
-def _other(column: list[str], masks: Masks) -> list[str]:
-    """Mask a type not listed: most have a position, and without one there is nothing to keep."""
-    side = column[3:4]
-    if not column or (side and side[0] in ("N", "S", "")) or _is_place(column[:6]):
-        return _position(column, masks)
+def _unknown(column: list[str], masks: Masks) -> list[str]:
     return [mask_unknown(",".join(column), masks)]
 
 
@@ -247,36 +245,48 @@ def _kept(text: str, shape: re.Pattern[str], masks: Masks) -> str:
 def _record(frame: bytes, masks: Masks) -> bytes:
     """Mask a record, or blindly what is none; the mark in front stays."""
     size = _id_digits(frame)
-    masked = _masked_record(frame, size, masks) if size else b""
-    if masked and _id_digits(masked) == size:
-        return masked
+    if size:
+        masked = bytes.fromhex(_masked_record(frame.hex(), size, masks))
+        if _id_digits(masked) == size:
+            return masked
     return frame[:1] + masks.scrambled(frame[1:])
 
 
 def _id_digits(frame: bytes) -> int:
-    """Return how many digits the id of a record has, 0 for what cannot be read."""
+    """Return how many digits the id of a record has, 0 if none can be told.
+
+    The decoder knows; where it refuses a record, the time behind the id does.
+    """
     context = Context(received_at=_AT)
     try:
         h02_binary.decode(b"$" + frame[1:], context)
     except ValueError:
-        return 0
+        digits = frame.hex()
+        sizes = (size for size, end in _TIME_ENDS.items() if _is_time(digits[end - 12 : end]))
+        return next(sizes, 0)
     return len(context.device_id)
 
 
-def _masked_record(frame: bytes, size: int, masks: Masks) -> bytes:
-    digits = frame.hex()
-    at = _BEHIND_TIME[size]
-    latitude, longitude = digits[at : at + 8], digits[at + 10 : at + 19]
-    flags = int(digits[at + 19], 16)
+def _is_time(digits: str) -> bool:
+    day, month, year = digits[6:8], digits[8:10], digits[10:12]
+    return fields.utc(year, month, day, digits[:6]) is not None
+
+
+def _masked_record(digits: str, size: int, masks: Masks) -> str:
+    """Mask id, place, and what stands behind the status; a place that is none stays none."""
+    at = _TIME_ENDS[size]
+    opening = digits[:2] + masks.identity(digits[2 : 2 + size]) + digits[2 + size : at]
+    latitude, battery, longitude = digits[at : at + 8], digits[at + 8 : at + 10], digits[at + 10 :]
+    longitude, flags, end = longitude[:9], digits[at + 19 : at + 20], at + _PLACE_TO_STATUS
+    if len(digits) < end or not f"{latitude}{longitude}".isdecimal():
+        return opening + masks.hexadecimal(digits[at:])
+    told = int(flags, 16)
     latitude, ns = masks.minutes(
-        f"{latitude[:4]}.{latitude[4:]}", "N" if flags & _NORTH else "S", north=True
+        f"{latitude[:4]}.{latitude[4:]}", "N" if told & _NORTH else "S", north=True
     )
     longitude, ew = masks.minutes(
-        f"{longitude[:5]}.{longitude[5:]}", "E" if flags & _EAST else "W", north=False
+        f"{longitude[:5]}.{longitude[5:]}", "E" if told & _EAST else "W", north=False
     )
-    flags &= ~(_NORTH | _EAST)
-    flags |= (_NORTH if ns == "N" else 0) | (_EAST if ew == "E" else 0)
-    place = f"{latitude}{digits[at + 8 : at + 10]}{longitude}{flags:x}".replace(".", "")
-    masked = digits[:2] + masks.identity(digits[2 : 2 + size]) + digits[2 + size : at] + place
-    behind = at + 34
-    return bytes.fromhex(masked + digits[at + 20 : behind] + masks.hexadecimal(digits[behind:]))
+    told = told & ~(_NORTH | _EAST) | (ns == "N") * _NORTH | (ew == "E") * _EAST
+    place = f"{latitude}{battery}{longitude}{told:x}".replace(".", "")
+    return opening + place + digits[at + 20 : end] + masks.hexadecimal(digits[end:])

@@ -128,6 +128,11 @@ class Masks:
             text += f".{rest:0{len(fraction)}d}" if fraction else "."
         return ("-" if moved < 0 else "+" if sign == "+" else "") + text
 
+    def angle(self, value: int, degree: int, *, north: bool) -> int:
+        """Move a signed angle of `degree` units a degree that is a place on earth."""
+        limit = (90 if north else 180) * degree
+        return self._moved(value, degree, limit, north=north, signed=True)
+
     def _moved(self, value: int, degree: int, limit: int, *, north: bool, signed: bool) -> int:
         """Move a value of `degree` units a degree; past `limit` it goes on at the other end.
 

@@ -20,7 +20,7 @@ _SUM = re.compile(r"[0-9A-Fa-f]{0,2}", re.ASCII)
 _CLOCK = re.compile(r"\d{0,6}(?:\.\d{0,3})?", re.ASCII)
 _PACE = re.compile(r"\d{0,3}(?:\.\d{0,3})?", re.ASCII)
 _MEASURE = re.compile(r"-?\d{0,5}(?:\.\d{0,2})?", re.ASCII)
-_VOLTS = re.compile(r"[FL]:[\d.]{0,6}V?(?:/ADC\d=-?[\d.]{0,6}V?){0,8}", re.ASCII)
+_VOLTS = re.compile(r"[FL]:(?!.*\d{4})[^,]{0,160}", re.ASCII)
 _DISTANCE = re.compile(r"\d{0,7}(?:\.\d{0,3})?(?:km?)?", re.ASCII)
 _CLOSING = "\r\n "
 
@@ -90,9 +90,7 @@ def _sentence(column: list[str], masks: Masks) -> list[str]:
         number, letter = masks.minutes(number, letter if spaced else "", north=sides == "NS")
         masked += [number, letter][: min(len(rest), 1 + spaced)]
         rest = rest[1 + spaced :]
-    masked += [
-        _kept(text, shape, masks) for text, shape in zip(rest, _BEHIND_PLACE, strict=False)
-    ]
+    masked += [_kept(text, shape, masks) for text, shape in zip(rest, _BEHIND_PLACE, strict=False)]
     return masked + [mask_unknown(text, masks) for text in rest[len(_BEHIND_PLACE) :]]
 
 

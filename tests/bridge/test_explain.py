@@ -20,6 +20,7 @@ from bridge.explain.table import FIX_WORDS, STATUS_WORDS, SWITCH_WORDS
 from bridge.model import Fix, Status
 from bridge.protocols import tk103
 from bridge.protocols.connection import TOO_LONG, Rejected
+from bridge.protocols.gt06.framing import build
 from bridge.protocols.registry import PROTOCOLS
 
 AT = datetime(2026, 5, 1, 10, 16, tzinfo=UTC)
@@ -145,8 +146,10 @@ def test_json_is_the_events_with_their_protocols() -> None:
         (b"\x16\x03\x01\x02\x00", "a TLS connection"),
         (b"SSH-2.0-Go\r\n", "an SSH client"),
         (b"\x10\x11\x00\x04MQTT\x04", "an MQTT client"),
-        (b"*ZZ,8640000001,V9#", "begins like h02, which this version does not read"),
-        (b"xx\x0d\x01\x08\x64", "begins like gt06, which this version does not read"),
+        (b"[\x801234567890", "begins like tk102, which this version does not read"),
+        (b"$GPRMC,101530.000,A", "xexun frame seems to begin at byte 1"),
+        (b"\n0: *HQ,8640000001,V1", "h02 frame seems to begin at byte 3"),
+        (b"at 10:15 xx\x0d\x01\x08\x64", "gt06 frame seems to begin at byte 9"),
         (b"10:16 imei:864000000000115,L,;", "gps103 frame seems to begin at byte 6"),
         (b"got (087000000012BP00HSO)", "tk103 frame seems to begin at byte 4"),
         (b"86400000000011;", "has 15 digits; this one has 14"),
@@ -157,10 +160,27 @@ def test_json_is_the_events_with_their_protocols() -> None:
     ],
 )
 def test_hints_for_what_nobody_claims(data: bytes, words: str) -> None:
-    spoken = [each for each in PROTOCOLS if each.name in ("gps103", "tk103")]
-    (explained,) = explain(data, transport="udp", received_at=AT, protocols=spoken)
+    (explained,) = explain(data, transport="udp", received_at=AT)
     assert words in explained.hint
     assert explained.hint in render_table([explained])
+
+
+@pytest.mark.parametrize(
+    ("data", "reason", "words"),
+    [
+        (build(b"xx", 0x13, b"\0\1", bytes(5)), "no login", "put the login before it"),
+        (b"xx\x20\x12\x00\x00\x00\x00\x00\x00\x00\r\n", "malformed length", "fewer or more bytes"),
+        (b"*HQ,8640000001,V1,101530,A,4807", "truncated", "closes with #, or has 32 bytes"),
+        (b"GPRMC,101530.000,A,4807", "truncated", "closes with a line feed"),
+        (b"xx\x0d\x01\x08", "truncated", "closes with bytes 0d 0a"),
+        (b"*HQ,8640000001,?!#", "malformed type", "not as h02 writes it"),
+    ],
+)
+def test_hints_for_frames_that_are_refused(data: bytes, reason: str, words: str) -> None:
+    (explained,) = explain(data, transport="udp", received_at=AT)
+    assert isinstance(explained.event, Rejected)
+    assert explained.event.reason == reason
+    assert words in explained.hint
 
 
 def test_hints_for_what_is_claimed() -> None:

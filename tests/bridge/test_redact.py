@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,13 +15,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.model import CommandResult, Fix, Message, Report
-from bridge.protocols.connection import Connection, Event, Received
+from bridge.protocols.connection import Connection, Event, Received, Rejected
+from bridge.protocols.gt06 import information, layouts
+from bridge.protocols.gt06.framing import build, sealed
 from bridge.protocols.registry import PROTOCOLS
 from bridge.redact import Redactor, capture_lines
+from bridge.redact.gt06_veils import SHOWN, VEILS, VEILS_TO_THE_END
 
 AT, RECEIVED_AT = datetime(2026, 5, 1, 10, 16, tzinfo=UTC), "2026-05-01T10:16:00Z"
 SECRET = b"a secret of the tests, 32 bytes."
 LONG, SHORT = "864000000000115", "087000000012"
+GT06_LOGIN = build(b"xx", 0x01, b"\0\1", bytes.fromhex("0864000000000115"))
 PLACE = "4807.5000,N,01131.5000,E"
 OURS = sorted((Path(__file__).parents[1] / "corpus").glob("*/*.jsonl"))
 SHARED = [
@@ -29,10 +34,15 @@ SHARED = [
     if path.name != "commands.jsonl"  # what servers send
 ]
 
-ABOUT_PEOPLE = frozenset(
-    {"tag", "driver_id", "name", "sensor_id", "vin", "wifi", "cells", "payload"}
-)
+ABOUT_PEOPLE = frozenset((
+    "tag", "driver_id", "name", "sensor_id", "vin", "wifi", "cells", "payload", "phone", "iccid",
+    "io", "serial", "mac", "text", "files", "card", "settings", "no_place",
+))  # fmt: skip
 """What of a report's `extra` may change, besides id, place, cell and free text."""
+
+PERSONAL = frozenset({"driver_id", "vin", "phone", "iccid", "mac", "card", "payload"})
+PERSONAL_LISTS = frozenset({"wifi", "cells"})
+"""What of it must change."""
 
 
 @dataclass
@@ -47,15 +57,17 @@ class Kept:
     transport: str = "tcp"
 
 
-def decoded(frame: bytes) -> list[Event]:
+def decoded(*frames: bytes) -> list[Event]:
+    """What frames come to, one after the other; each is detected anew, who speaks is remembered."""
     connection = Connection(PROTOCOLS, datagrams=True)
-    connection.receive_data(frame)
+    for frame in frames:
+        connection.receive_data(frame)
     return list(connection.events(AT))
 
 
 def said(frame: bytes) -> Report:
     """What a frame reports; it must be understood."""
-    (event,) = decoded(frame)
+    event = decoded(frame)[-1]
     assert isinstance(event, Received), event
     report = event.messages[-1]
     assert isinstance(report, Report)
@@ -77,26 +89,49 @@ def impersonal(message: Message) -> object:
 
 
 def reply(event: Received) -> bytes:
-    """The reply with the id of the first message blanked."""
+    """The reply with the id of the first message blanked, and the sum it may end with."""
     answer = event.reply + event.receipt
+    if event.protocol == "gt06":
+        has_sum = sealed(event.frame)
+        return answer[:-4] if has_sum else answer[:4]  # without a sum, no number either
     return answer.replace(event.messages[0].device_id.encode(), b"ID") if event.messages else answer
 
 
-def assert_same_but_for_whom(frame: bytes, masked: bytes) -> None:
-    before, after = decoded(frame), decoded(masked)
-    assert [type(event) for event in after] == [type(event) for event in before], masked
+def assert_same_but_for_whom(frames: Sequence[bytes], masked: Sequence[bytes]) -> None:
+    """Assert it of frames of one conversation: who speaks may be told by the first only."""
+    before, after = decoded(*frames), decoded(*masked)
+    assert len(after) == len(before), masked
     for old, new in zip(before, after, strict=True):
+        assert type(new) is type(old), (old, new)
         if isinstance(old, Received) and isinstance(new, Received):
             assert [impersonal(each) for each in new.messages] == [
                 impersonal(each) for each in old.messages
-            ], masked
+            ], new.frame
             assert reply(new) == reply(old)
             for one, other in zip(old.messages, new.messages, strict=True):
                 assert other.device_id != one.device_id
                 if len(one.device_id) > 5:
-                    assert one.device_id.encode() not in masked
+                    assert one.device_id.encode() not in new.frame
+                    assert one.device_id not in new.frame.hex()
                 if isinstance(one, Report) and isinstance(other, Report):
                     assert_elsewhere(one.fix, other.fix)
+                    assert_somebody_else(one, other)
+        elif isinstance(old, Rejected) and isinstance(new, Rejected):
+            assert (new.protocol, new.reason) == (old.protocol, old.reason), new.frame
+
+
+def assert_somebody_else(one: Report, other: Report) -> None:
+    """Assert that nothing in `extra`, and no cell, is still the same person's."""
+    for name in PERSONAL & one.extra.keys():
+        assert other.extra[name] != one.extra[name], name
+    for name in PERSONAL_LISTS & one.extra.keys():
+        assert not keys(one, name) & keys(other, name), name
+    if one.cell is not None and other.cell is not None:
+        assert (other.cell.lac, other.cell.cid) != (one.cell.lac, one.cell.cid)
+
+
+def keys(report: Report, name: str) -> set[object]:
+    return {each.get("mac") or (each["lac"], each["cid"]) for each in report.extra[name]}
 
 
 def assert_elsewhere(fix: Fix | None, moved: Fix | None) -> None:
@@ -110,9 +145,8 @@ def assert_elsewhere(fix: Fix | None, moved: Fix | None) -> None:
 # --- corpora ------------------------------------------------------------------------------------
 
 
-def frames_of(path: Path) -> list[tuple[bytes, str | None]]:
-    """The frames of a corpus file, ours or the shared one, with who claims them."""
-    frames: list[tuple[bytes, str | None]] = []
+def conversations_of(path: Path) -> Iterator[list[tuple[bytes, str | None]]]:
+    """The conversations of a corpus file, ours or the shared one: frames, with who claims them."""
     for line in path.read_text("utf-8").splitlines():
         case = json.loads(line)
         in_hex = (case.get("encoding") or case.get("kind")) == "hex"
@@ -121,20 +155,31 @@ def frames_of(path: Path) -> list[tuple[bytes, str | None]]:
         for chunk in chunks:
             connection.receive_data(bytes.fromhex(chunk) if in_hex else chunk.encode("latin-1"))
         connection.receive_eof()
-        frames += [(event.frame, event.protocol) for event in connection.events(AT)]
-    return frames
+        yield [(event.frame, event.protocol) for event in connection.events(AT)]
+
+
+def frames_of(path: Path) -> list[tuple[bytes, str | None]]:
+    return [frame for conversation in conversations_of(path) for frame in conversation]
 
 
 def law_over(path: Path) -> None:
     redactor = Redactor(SECRET)
-    frames = frames_of(path)
-    assert frames
-    for frame, protocol in frames:
-        masked = redactor.redact(frame, protocol)
-        if protocol is not None:
-            assert_same_but_for_whom(frame, masked)
-        for number in re.findall(rb"(?:^|imei:|\()(\d{11,15})(?=[^\d.]|$)", frame):
-            assert not number.strip(b"0") or number not in masked
+    for conversation in conversations_of(path):
+        claimed = [(frame, protocol) for frame, protocol in conversation if protocol is not None]
+        if claimed and claimed[0][1] == "gt06":
+            claimed.insert(0, (GT06_LOGIN, "gt06"))
+        masked = [redactor.redact(frame, protocol) for frame, protocol in claimed]
+        assert_same_but_for_whom([frame for frame, _ in claimed], masked)
+        for (frame, protocol), told in zip(claimed, masked, strict=True):
+            for number in long_numbers(frame, protocol):
+                assert not number.strip(b"0") or number not in told
+
+
+def long_numbers(frame: bytes, protocol: str | None) -> list[bytes]:
+    """The ids in a frame; a line of xexun begins with its clock instead."""
+    if protocol == "xexun":
+        return re.findall(rb"imei:(\d{6,15})", frame)
+    return re.findall(rb"(?:^|imei:|\(|^\*\w\w,)(\d{10,15})(?=[^\d.]|$)", frame)
 
 
 @pytest.mark.parametrize("path", OURS, ids=lambda path: f"{path.parent.name}-{path.stem}")
@@ -143,9 +188,8 @@ def test_every_frame_of_our_corpus_is_told_by_somebody_else(path: Path) -> None:
 
 
 @pytest.mark.skipif(not SHARED, reason="the shared corpus is not here")
-@pytest.mark.parametrize("name", ["gps103", "gps103.synthetic", "tk103", "tk103.synthetic"])
-def test_every_frame_of_the_shared_corpus_is_told_by_somebody_else(name: str) -> None:
-    (path,) = [path for path in SHARED if path.name == f"{name}.jsonl"]
+@pytest.mark.parametrize("path", SHARED, ids=lambda path: path.stem)
+def test_every_frame_of_the_shared_corpus_is_told_by_somebody_else(path: Path) -> None:
     law_over(path)
 
 
@@ -194,7 +238,7 @@ def test_a_gps103_position(
         f"imei:{device_id},{keyword},260501121530,{tag},F,101530.000,A,{place},{speed}{tail};"
     ).encode()
     masked = Redactor(SECRET).redact(frame, "gps103")
-    assert_same_but_for_whom(frame, masked)
+    assert_same_but_for_whom([frame], [masked])
     assert len(masked) == len(frame)
     for secret in (device_id, tag, latitude, longitude):
         assert secret.encode() not in masked
@@ -217,7 +261,7 @@ def test_a_tk103_position(*, device_id, command, latitude, longitude, side, stat
         f"({short}{command}{second}260501A{place}046.0101530087.31{status}L0000A1B2{tail})"
     ).encode()
     masked = Redactor(SECRET).redact(frame, "tk103")
-    assert_same_but_for_whom(frame, masked)
+    assert_same_but_for_whom([frame], [masked])
     assert len(masked) == len(frame)
     for secret in (short, latitude, longitude):
         assert secret.encode() not in masked
@@ -227,7 +271,7 @@ def test_a_tk103_position(*, device_id, command, latitude, longitude, side, stat
         f"({device_id},ZC25,010526,A,{place},46.02,101530,087.31,-3.10,9,{status},L0000A1B2)"
     ).encode()
     masked = Redactor(SECRET).redact(comma, "tk103")
-    assert_same_but_for_whom(comma, masked)
+    assert_same_but_for_whom([comma], [masked])
     for secret in (device_id, latitude, longitude):
         assert secret.encode() not in masked
 
@@ -242,7 +286,7 @@ def test_broken_frames_tell_no_id_and_no_place_either(
     flipped = bytes([whole[at] ^ 1 << data.draw(st.integers(0, 7))])
     broken = whole[:at] + flipped + whole[at + 1 : cut]
     masked = Redactor(SECRET).redact(broken, protocol)
-    ids = re.findall(rb"\d{9,}", broken[:21])
+    ids = re.findall(rb"\d{9,}", broken[:21]) if protocol != "xexun" else []
     places = re.findall(rb"\d{4,5}\.\d{4,5}(?=,?[NSEW])", broken)
     assert not [secret for secret in ids + places if secret.strip(b"0.") and secret in masked]
 
@@ -288,7 +332,7 @@ def alternative(name: str, sensor: str, *columns: str) -> str:
 def test_what_tells_who_and_where_is_gone(frame: str, secrets: str) -> None:
     protocol = "tk103" if frame.startswith("(") else "gps103"
     masked = Redactor(SECRET).redact(frame.encode(), protocol).decode()
-    assert_same_but_for_whom(frame.encode(), masked.encode())
+    assert_same_but_for_whom([frame.encode()], [masked.encode()])
     for secret in (LONG, SHORT, *secrets.split()):
         assert secret not in masked
 
@@ -318,6 +362,45 @@ def test_text_of_a_language_nobody_reads(text: str, secrets: str, kept: list[str
     assert not [secret for secret in secrets.split() if secret in found]
     assert not [word for word in kept if word not in found]
     assert len(found) == len(text)
+
+
+BLOCKS = {
+    block.__qualname__.partition(".")[0]
+    for table in (layouts.SHORT, layouts.VARIANTS, layouts.LONG, information.LAYOUTS)
+    for layout in table.values()
+    for block in layout
+}
+
+
+def test_of_every_block_of_gt06_it_is_decided_what_it_tells() -> None:
+    decided = SHOWN | VEILS.keys() | VEILS_TO_THE_END.keys() | {"information", "modules"}
+    assert BLOCKS - decided == {"keep", "card", "driver_number"}  # hidden
+    assert not SHOWN & VEILS.keys()
+
+
+@pytest.mark.parametrize(
+    ("kind", "body", "secrets"),
+    [
+        (0x12, "1a05010c0f1e c8 05295aa0 013c4780 1f 3457 0106 02 5f4a 00c35b",
+         "05295aa0 013c4780 5f4a 00c35b"),
+        (0x10, "1a05010c0f1e c8 ff295aa0 013c4780 1f 3457", "ff295aa0 013c4780"),
+        (0x15, "18 00000001" + b"CENTER:+4915550100123".hex() + "0002", b"15550100123".hex()),
+        (0x99, "0864000000000115 5f4a", "864000000000115 5f4a"),
+        (0x24, "1a05010c0f1e", ""),
+        (0x69, "0864", ""),
+    ],
+)  # fmt: skip
+def test_what_a_gt06_frame_tells_is_gone(kind: int, body: str, secrets: str) -> None:
+    for sealed_well in (True, False):
+        frame = build(b"xx", kind, b"\0\7", bytes.fromhex(body))
+        if not sealed_well:
+            frame = frame[:-4] + bytes(byte ^ 1 for byte in frame[-4:-2]) + frame[-2:]
+        redactor = Redactor(SECRET)
+        masked = redactor.redact(frame, "gt06")
+        assert_same_but_for_whom([GT06_LOGIN, frame], [redactor.redact(GT06_LOGIN, "gt06"), masked])
+        assert len(masked) == len(frame)
+        assert sealed(masked) == sealed_well
+        assert not [secret for secret in secrets.split() if secret in masked.hex()]
 
 
 def test_of_a_binary_frame_only_the_opening_stays() -> None:
@@ -368,7 +451,7 @@ def test_a_capture_is_lines_of_a_corpus() -> None:
         Kept(f"imei:{LONG},help me,260501121530,,F,101530.000,A,{PLACE},0.00;".encode()),
         Kept(b"imei:864000000000115,help"),
         Kept(b"(000000000115BP00HSO)", protocol="tk103", transport="udp"),
-        Kept(bytes.fromhex("78780d010864000000000115000100000d0a"), protocol="", tracker_id=""),
+        Kept(bytes.fromhex("010d010864000000000115000100000d0a"), protocol="", tracker_id=""),
     ]
     lines = list(capture_lines(frames, secret=SECRET))
     cases = [json.loads(line) for line in lines]
@@ -392,6 +475,27 @@ def test_a_capture_is_lines_of_a_corpus() -> None:
     assert short[0]["messages"][0]["device_id"] == f"0{device_id[-11:]}"
     assert binary[0]["rejected"] == "unrecognised"
     assert binary[0]["frame"] == cases[4]["chunks"][0]
+
+
+def test_a_capture_of_a_tracker_that_is_known_by_its_login_only() -> None:
+    zoned = build(b"xx", 0x01, b"\0\1", bytes.fromhex("0864000000000115 0801 3200"))
+    place = bytes.fromhex("1a05010c0f1e c8 05295aa0 013c4780 1f 3457")
+    position = build(b"xx", 0x10, b"\0\2", place)
+    frames = [Kept(data, protocol="gt06") for data in (position, zoned, position, position[:9])]
+    lines = list(capture_lines(frames, secret=SECRET))
+    first, login, later, cut = (json.loads(line) for line in lines)
+    assert not re.search("864000000000115|05295aa0|013c4780", "".join(lines))
+    assert {line["encoding"] for line in (first, login, later, cut)} == {"hex"}
+    assert [len(line["chunks"]) for line in (first, login, later, cut)] == [2, 1, 2, 2]
+    assert later["chunks"] == [login["chunks"][0], first["chunks"][1]]
+    (opening,) = login["events"]
+    assert opening["reply"] == build(b"xx", 0x01, b"\0\1").hex()
+    for line, hour in ((first, "12"), (later, "07")):
+        (said_hello, report) = line["events"]
+        assert said_hello["messages"][0]["device_id"] == opening["messages"][0]["device_id"]
+        assert report["messages"][0]["fix"]["time"] == f"2026-05-01T{hour}:15:30Z"
+        assert report["reply"] == build(b"xx", 0x10, b"\0\2").hex()
+    assert cut["events"][1]["rejected"] == "truncated"
 
 
 def test_each_capture_draws_its_own_secret() -> None:

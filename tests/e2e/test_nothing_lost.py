@@ -41,7 +41,7 @@ async def test_a_kill_in_mid_stream_loses_no_committed_report(
             break
     await heard.until(lambda: heard.latest(f"{BASE}/bridge/state") == "offline")
     bridge.start()
-    await bridge.listening()
+    await heard.until(lambda: heard.all(f"{BASE}/bridge/state").count("online") == 2)
 
     def everything_heard() -> bool:
         seqs = {
@@ -53,8 +53,12 @@ async def test_a_kill_in_mid_stream_loses_no_committed_report(
         return len(seqs) >= answered and seqs == set(range(1, max(seqs) + 1))
 
     await heard.until(everything_heard)
-    health = (await heard.ask("health_check"))["data"]
-    await eventually(lambda: health["journal_lag"]["mqtt"] == 0)
+
+    async def nothing_left() -> bool:
+        health = await heard.ask("health_check")
+        return health["data"]["journal_lag"]["mqtt"] == 0
+
+    await eventually(nothing_left)
     epochs = {report["epoch"] for report in heard.all(f"{BASE}/vehicle/golf/report")}
     assert len(epochs) == 1
 
