@@ -20,7 +20,7 @@ from bridge.frames import FrameRecord
 from bridge.journal import Journal
 from bridge.log import Once, bound, tail
 from bridge.model import Report
-from bridge.protocols.connection import Event, Rejected
+from bridge.protocols.connection import Event, Received, Rejected
 from bridge.reception import Reception, tell_rejected
 from bridge.registry import Registry, Vehicle
 from bridge.sessions import Session, Sessions
@@ -86,6 +86,19 @@ class Intake:
         self._speaks(live, tracker_id, session, now)
         live.transport = session.transport
         live.last_seen = now
+        return self._take_known(event, live, tracker_id, session, now, again=again)
+
+    def _take_known(  # noqa: PLR0913 - an event and all that is known of how it came
+        self,
+        event: Received,
+        live: Live,
+        tracker_id: str,
+        session: Session,
+        now: datetime,
+        *,
+        again: bool,
+    ) -> bool:
+        """Journal what an accepted tracker says, and answer in its turn."""
         reply = event.reply
         if event.receipt and self.config.alarms.auto_receipt:
             reply += event.receipt
@@ -97,7 +110,7 @@ class Intake:
             if not again:
                 self.journal.append_frames(frames)
             self._answer(session, reply, confirms=report is not None)
-            self.fleet.changed(vehicle.key)
+            self.fleet.changed(live.vehicle.key)
             return True
         pending = session.hold(reply, ready=False)
 

@@ -275,7 +275,9 @@ def _is_time(digits: str) -> bool:
 def _masked_record(digits: str, size: int, masks: Masks) -> str:
     """Mask id, place, and what stands behind the status; a place that is none stays none."""
     at = _TIME_ENDS[size]
-    opening = digits[:2] + masks.identity(digits[2 : 2 + size]) + digits[2 + size : at]
+    device_id = digits[2 : 2 + size]
+    mask = masks.identity if device_id.isdecimal() else masks.hexadecimal
+    opening = digits[:2] + mask(device_id) + digits[2 + size : at]
     latitude, battery, longitude = digits[at : at + 8], digits[at + 8 : at + 10], digits[at + 10 :]
     longitude, flags, end = longitude[:9], digits[at + 19 : at + 20], at + _PLACE_TO_STATUS
     if len(digits) < end or not f"{latitude}{longitude}".isdecimal():

@@ -22,8 +22,7 @@ from tests.bridge.corpus import FOLDER, FRAMES, LINES, Line, plain
 from tests.bridge.laws import NAMES, lawful
 
 AT = datetime(2026, 5, 1, 10, 16, tzinfo=UTC)
-LEAST_FRAMES = {"gps103": 40}
-LEAST_OF_ANY = 30
+LEAST_FRAMES = 40
 STREAMS = [line for line in LINES if line.transport == "tcp"]
 
 BITS_FLIPPED_A_FRAME = 12
@@ -42,7 +41,7 @@ def test_a_line_means_exactly_this(line: Line) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_every_protocol_has_a_corpus(name: str) -> None:
     frames = [frame for line in LINES if line.protocol == name for frame in line.frames]
-    assert len(set(frames)) >= LEAST_FRAMES.get(name, LEAST_OF_ANY)
+    assert len(set(frames)) >= LEAST_FRAMES
 
 
 def test_every_corpus_belongs_to_a_protocol() -> None:
