@@ -45,7 +45,7 @@ def _head(head: str, masks: Masks) -> str:
     at = head.find("RMC,")
     if at < 0:
         *sender, words = head.split(",", 2)
-        return _sender("".join(f"{column}," for column in sender), masks) + _words(words, masks)
+        return _sender("".join(f"{column}," for column in sender), masks) + mask_free(words, masks)
     begin = max(0, at - 2)
     opening, talker = _sender(head[:begin], masks), head[begin : at + 4]
     sentence, star, words = head[at + 4 :].partition("*")
@@ -57,7 +57,7 @@ def _head(head: str, masks: Masks) -> str:
     sum_told = told[0] if told else ""
     was_right = sum_told.upper() == _sum(talker + sentence)
     sum_now = _sum(masked[:-1]) if was_right else masks.hexadecimal(sum_told)
-    return opening + masked + sum_now + _words(words[len(sum_told) :], masks)
+    return opening + masked + sum_now + mask_free(words[len(sum_told) :], masks)
 
 
 def _sender(text: str, masks: Masks) -> str:
@@ -68,11 +68,6 @@ def _sender(text: str, masks: Masks) -> str:
     before, phone = mask_unknown(",".join(column[:-2]), masks), column[-2]
     phone = _DIGITS.sub(lambda digits: masks.identity(digits[0]), phone)
     return f"{before},{phone},{column[-1]}"
-
-
-def _words(text: str, masks: Masks) -> str:
-    """Mask signal and keyword: a short word stays what it is."""
-    return mask_free(text, masks)
 
 
 def _sum(sentence: str) -> str:

@@ -176,9 +176,11 @@ class Tracker:
         self._writer.write(data)
         await self._writer.drain()
 
-    async def hear(self, expected: bytes) -> None:
+    async def hear(self, expected: bytes, more: int = 0) -> None:
+        """Read what is expected, and so many bytes behind it that only the bridge knows."""
         async with asyncio.timeout(PATIENCE_S):
-            assert await self._reader.readexactly(len(expected)) == expected
+            heard = await self._reader.readexactly(len(expected) + more)
+        assert heard[: len(expected)] == expected
 
     async def hung_up(self) -> bool:
         async with asyncio.timeout(PATIENCE_S):
