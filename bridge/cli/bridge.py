@@ -28,8 +28,12 @@ def run(arguments: argparse.Namespace) -> None:
     asyncio.run(app.serve(settings, _demo(settings) if arguments.demo else None))
 
 
+_EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 - what stands for every address
+
+
 def _demo(settings: Config) -> Callable[[Intake], Coroutine[None, None, None]]:
     """Return the demo: a car of its own, accepted beforehand, driving around."""
+    listen = settings.listen
 
     async def drive(intake: Intake) -> None:
         if intake.registry.match(DEMO_ID) is None:
@@ -37,8 +41,9 @@ def _demo(settings: Config) -> Callable[[Intake], Coroutine[None, None, None]]:
         await simulator.run(
             simulator.Options(
                 device_id=DEMO_ID,
-                port=settings.listen.port,
-                transport="tcp" if settings.listen.tcp else "udp",
+                host="127.0.0.1" if listen.host in _EVERYWHERE else listen.host,
+                port=listen.port,
+                transport="tcp" if listen.tcp else "udp",
                 interval_s=5.0,
                 attempts=0,
             )

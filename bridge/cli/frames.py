@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import signal
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -73,12 +74,20 @@ def simulate(arguments: argparse.Namespace) -> None:
         jitter_s=arguments.jitter,
         seed=arguments.seed,
         speed_up=arguments.speed_up,
+        binary_every=arguments.binary_every,
+        attempts=arguments.attempts,
     )
-    if arguments.verbose:
-        summary = asyncio.run(simulator.run(options, on_event=_print_event))
-    else:
-        summary = asyncio.run(simulator.run(options))
-    print(summary)
+    tell = _print_event if arguments.verbose else _print_nothing
+
+    async def drive() -> simulator.Summary:
+        tracker = simulator.Simulator(options, on_event=tell)
+        asyncio.get_running_loop().add_signal_handler(signal.SIGINT, tracker.stop)
+        return await tracker.run()
+
+    print(asyncio.run(drive()))
+
+
+def _print_nothing(_: simulator.Event) -> None: ...
 
 
 def _print_event(event: simulator.Event) -> None:

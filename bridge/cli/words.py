@@ -138,6 +138,10 @@ def _add_simulate(add: AddCommand) -> None:
     option("--fragment", type=int, default=0, metavar="BYTES", help="write in small pieces")
     option("--jitter", type=float, default=0.0, metavar="S")
     option("--seed", type=int, help="repeat the same randomness")
+    option(
+        "--binary-every", type=int, default=0, metavar="N", help="h02: each Nth record in binary"
+    )
+    option("--attempts", type=int, default=5, help="failed connections until it gives up; 0: never")
     option("--speed-up", type=float, default=1.0, metavar="X", help="run the tracker's time faster")
     option("--verbose", action="store_true", help="print every frame and reply")
     option("--log-level", choices=LEVELS)

@@ -24,8 +24,10 @@ _TEXTS: dict[str, Callable[[str, Masks], str]] = {
     "xexun": redact_xexun,
     "h02": redact_h02,
 }
+"""The protocols whose frames are masked field by field, as text; h02 has binary records, too."""
+
 _BINARIES: dict[str, Callable[[bytes, Masks], bytes]] = {"gt06": redact_gt06}
-"""The protocols whose frames are masked field by field."""
+"""The same as bytes: the sum over them must come last, so nothing is masked after it."""
 
 _INTRODUCTIONS: dict[str, Callable[[str, Masks], bytes]] = {"gt06": introduction}
 """The protocols in which only the first frame says who speaks."""

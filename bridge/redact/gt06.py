@@ -24,6 +24,7 @@ from bridge.protocols.gt06.framing import (
 from bridge.protocols.gt06.information import LAYOUTS as INFORMATION
 from bridge.protocols.gt06.layouts import layout_of
 from bridge.protocols.gt06.modules import MODULES
+from bridge.protocols.gt06.places import GPS_BYTES
 from bridge.redact.gt06_veils import (
     MODULE_VEILS,
     SHOWN,
@@ -35,7 +36,7 @@ from bridge.redact.gt06_veils import (
 from bridge.redact.masks import Masks
 
 _ID = slice(4, 12)
-_WIFI, _CARD = 0x69, 0x17
+_GPS, _WIFI, _CARD = 0x10, 0x69, 0x17
 
 
 def redact_gt06(frame: bytes, masks: Masks) -> bytes:
@@ -49,14 +50,24 @@ def redact_gt06(frame: bytes, masks: Masks) -> bytes:
     if whole and (is_as_long_as_told(frame) or sealed(frame)):
         body, end = frame[head:-6], frame[-6:]
         return _resealed(frame, frame[:head] + _body(frame, body, masks) + end)
-    if whole and not long:  # perhaps one of the kinds that exist without a sum
+    if whole and not long and _has_no_sum(frame[3], frame[4:-2]):
         return frame[:4] + _body(frame, frame[4:-2], masks) + CLOSING
     closing = CLOSING if frame.endswith(CLOSING) else b""
     return frame[:4] + hidden(frame[4 : len(frame) - len(closing)], masks) + closing
 
 
+def _has_no_sum(kind: int, data: bytes) -> bool:
+    """Whether this is one of the kinds that exist without serial number and sum, too."""
+    if kind in (_WIFI, _CARD):
+        return data[:6].hex().isdecimal()
+    return kind == _GPS and len(data) == GPS_BYTES
+
+
 def introduction(device_id: str, masks: Masks) -> bytes:
-    """Return the login, masked, of a tracker whose other frames do not say who it is."""
+    """Return the login, masked, of a tracker whose other frames do not say who it is.
+
+    An id that gt06 cannot write is zeros.
+    """
     digits = device_id if device_id.isdecimal() and len(device_id) == 15 else "0" * 15
     return redact_gt06(build(SHORT, LOGIN, b"\0\1", bytes.fromhex(f"0{digits}")), masks)
 
