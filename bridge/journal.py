@@ -13,7 +13,7 @@ task, no future.
 The journal is history and outbox in one: an entry is a row with a `seq`, every output is a cursor.
 It knows nothing of reports; bodies are bytes.
 
-Threads: what queues, `recent`, `cursor` and the attributes belong to the event loop; `read`,
+Threads: what queues, `cursor` and the attributes belong to the event loop; `read`,
 `entries_of`, `frames_of` and `checkpoints` wait for the disk and may be called from any thread.
 """
 
@@ -21,12 +21,10 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from bisect import bisect_right
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from operator import itemgetter
 from pathlib import Path
 
 from bridge.database import Batch, Database, Entry, Row
@@ -39,9 +37,6 @@ FILE_NAME = "journal.db"
 
 CAPACITY = 1000
 """Entries that may wait for the disk: some seconds of the busiest day, and bounded memory."""
-
-RECENT_ENTRIES = 1024
-"""Committed entries kept in memory, so that a live pump does not touch SQLite."""
 
 RETRY_S = 1.0
 """Between attempts while the disk refuses: soon enough to notice that it is free again."""
@@ -79,8 +74,6 @@ class Journal:
         self._retry_s = retry_s
         self._cursors = database.cursors()
         self._in_flight = 0
-        self._recent: list[Row] = []
-        self._recent_floor = self.last_seq
         self._loop: asyncio.AbstractEventLoop | None = None
 
         self._wakeup = threading.Condition()
@@ -163,13 +156,6 @@ class Journal:
                 group.dones.append(lambda _: done())
             self._open = None  # what comes after the purge survives it
 
-    def recent(self, after_seq: int, limit: int) -> list[Row] | None:
-        """Return entries after `after_seq` in order, None where memory does not hold them all."""
-        if after_seq < self._recent_floor:
-            return None
-        start = bisect_right(self._recent, after_seq, key=itemgetter(0))
-        return self._recent[start : start + limit]
-
     def cursor(self, sink: str) -> int:
         """Return how far a sink has got, 0 for one never heard of."""
         return self._cursors.get(sink, 0)
@@ -225,14 +211,6 @@ class Journal:
         if rows:
             self.last_seq = rows[-1][0]
             self._in_flight -= len(rows)
-            self._recent += rows
-            excess = len(self._recent) - RECENT_ENTRIES
-            if excess > 0:
-                self._recent_floor = self._recent[excess - 1][0]
-                del self._recent[:excess]
-        if group.purged is not None:
-            vehicle, _ = group.purged
-            self._recent = [row for row in self._recent if row[1] != vehicle]
         self._tell(iter(group.dones), seq)
 
     def _tell(self, dones: Iterator[Callable[[int], None]], seq: int) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from bridge.errors import StorageError
-from bridge.journal import RECENT_ENTRIES, Entry, FrameRecord, Journal
+from bridge.journal import Entry, FrameRecord, Journal
 
 NOON = datetime(2026, 3, 1, 12, 0, 0, 250_000, tzinfo=UTC)
 TRACKER = "864000000000017"
@@ -76,7 +76,6 @@ def restarted(book: Journal, folder: Path) -> Journal:
 async def test_a_new_journal_is_empty_private_and_in_wal_mode(book, tmp_path):
     assert (book.first_seq, book.last_seq, book.failed) == (1, 0, None)
     assert book.read(0, 10) == []
-    assert book.recent(0, 10) == []
     assert len(book.epoch) == 16
     path = tmp_path / "journal.db"
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
@@ -97,18 +96,16 @@ async def test_done_comes_in_order_on_the_loop_and_the_rows_read_back(book):
     assert book.last_seq == 300
     rows = book.read(0, 1000)
     assert rows == [(n, "car", NOON + timedelta(seconds=n), b"%d" % n) for n in range(1, 301)]
-    assert book.recent(0, 1000) == rows
-    assert book.recent(298, 10) == book.read(298, 10) == rows[298:]
-    assert book.recent(10, 5) == rows[10:15]
+    assert book.read(298, 10) == rows[298:]
+    assert book.read(10, 5) == rows[10:15]
 
 
-async def test_times_are_whole_milliseconds_of_utc_in_memory_and_on_disk(book):
+async def test_times_are_whole_milliseconds_of_utc(book):
     zone = timezone(timedelta(hours=5, minutes=45))
     odd = datetime(2026, 3, 1, 17, 45, 0, 123_999, tzinfo=zone)
     await commit(book, Entry("car", odd, b"x"))
     wanted = datetime(2026, 3, 1, 12, 0, 0, 123_000, tzinfo=UTC)
     assert [row[2] for row in book.read(0, 1)] == [wanted]
-    assert [row[2] for row in book.recent(0, 1)] == [wanted]
 
 
 async def test_a_group_costs_the_loop_one_call(tmp_path, monkeypatch):
@@ -152,21 +149,10 @@ async def test_one_failing_callback_leaves_the_others_their_answer(tmp_path):
     await asyncio.to_thread(book.close)
 
 
-async def test_memory_holds_the_newest_only_and_says_so(book):
-    await commit(book, *map(entry, range(700)))
-    await commit(book, *map(entry, range(700, 1400)))
-    floor = 1400 - RECENT_ENTRIES
-    assert len(book._recent) == RECENT_ENTRIES
-    assert book.recent(floor - 1, 10) is None
-    assert book.recent(floor, 2000) == book.read(floor, 2000)
-
-
 async def test_what_was_there_before_the_start_is_read_from_disk(book, tmp_path):
     await commit(book, entry(1), entry(2))
     again = restarted(book, tmp_path)
     assert (again.epoch, again.first_seq, again.last_seq) == (book.epoch, 1, 2)
-    assert again.recent(1, 10) is None
-    assert again.recent(2, 10) == []
     assert [row[0] for row in again.read(0, 10)] == [1, 2]
     again.close()
 
@@ -238,7 +224,6 @@ async def test_a_purge_takes_what_was_before_it_and_nothing_else(book):
     book.append(entry(4), [frame(b"c")], lambda _: None)
     await settle(book)
     assert [(row[0], row[1]) for row in book.read(0, 10)] == [(2, "van"), (4, "car")]
-    assert book.recent(0, 10) == book.read(0, 10)
     assert [one.data for one in book.frames_of(TRACKER)] == [b"c"]
     assert [one.data for one in book.frames_of(other)] == [b"b"]
     assert set(book.checkpoints()) == {"van"}
