@@ -22,6 +22,7 @@ from bridge.errors import BrokerError
 from bridge.intake import Intake
 from bridge.journal import Journal
 from bridge.listener import Listener
+from bridge.program import called
 from bridge.registry import Registry
 from bridge.requests import Requests
 from bridge.sinks.announcements import Announcements
@@ -148,8 +149,9 @@ def _greet(config: Config, intake: Intake) -> None:
     else:
         _log.info(
             "next:     point a tracker at this machine, port %d; when it has reported, accept it "
-            "with 'tk103b-bridge accept ID --name NAME' or in Home Assistant",
+            "with '%s accept ID --name NAME' or in Home Assistant",
             listen.port,
+            called(),
         )
 
 

@@ -239,6 +239,12 @@ class Health(TypedDict, total=False):
     """Frames and openings that nobody understood."""
     refused: int
     """Connections, datagrams and trackers that limits or people kept out."""
+    replies_dropped: int
+    """Answers too long or too late for a datagram."""
+    lost: int
+    """Reports that found no place while the journal could not be written."""
+    unpublished: int
+    """Messages that the broker refused: its access rules are wrong."""
     connections: int
     vehicles_connected: int
     guests: int

@@ -9,6 +9,7 @@ callbacks.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -18,12 +19,15 @@ from typing import Any, Protocol
 import msgspec
 
 from bridge import record as rows
+from bridge.errors import StorageError
 from bridge.frames import FrameRecord
 from bridge.journal import Entry, Journal
 from bridge.model import Report
 from bridge.record import Record
 from bridge.registry import Vehicle
 from bridge.vehicle import EMPTY, Folded, VehicleState, fold
+
+_log = logging.getLogger(__name__)
 
 CHECKPOINT_EVERY = 200
 """Reports of a vehicle between two checkpoints: what a restart folds again, in a few ms."""
@@ -82,6 +86,8 @@ class Counters:
     rejected: int = 0
     refused: int = 0
     replies_dropped: int = 0
+    unpublished: int = 0
+    """Messages that the broker refused."""
     lost: int = 0
     """Reports the full queue of a journal that cannot be written did not take."""
 
@@ -129,15 +135,28 @@ class Fleet:
     def _restored(self, vehicle: Vehicle, checkpoints: dict[str, tuple[int, bytes]]) -> Live:
         live = Live(vehicle)
         seq, body = checkpoints.get(vehicle.key, (0, b""))
-        if body:
-            saved = msgspec.json.decode(body, type=Checkpoint)
-            live.folded = live.state = saved.state
-            live.position_seq, live.last_seen = saved.position_seq, saved.last_seen
-            live.transport, live.seq = saved.transport, seq
+        try:
+            saved = msgspec.json.decode(body, type=Checkpoint) if body else Checkpoint(EMPTY)
+        except (msgspec.DecodeError, msgspec.ValidationError) as error:
+            _log.error("%s: folded anew from its whole history: %s", vehicle.key, error)
+            seq, saved = 0, Checkpoint(EMPTY)
+        live.folded = live.state = saved.state
+        live.position_seq, live.last_seen = saved.position_seq, saved.last_seen
+        live.transport, live.seq = saved.transport, seq
         while page := self.journal.entries_of(vehicle.key, seq, 1000):
             for seq, _, _, body in page:
-                record = rows.decode(body)
-                self._fold(live, record.report, late=record.late, silent=record.silent)
+                try:
+                    record = rows.decode(body)
+                except StorageError as error:
+                    _log.error("%s: row %d is left out: %s", vehicle.key, seq, error)
+                    continue
+                self._fold(
+                    live,
+                    record.report,
+                    late=record.late,
+                    late_alarms=record.late_alarms,
+                    silent=record.silent,
+                )
                 if live.folded.fix is not live.state.fix:
                     live.position_seq = seq
                 live.state, live.seq, live.transport = live.folded, seq, record.transport
@@ -184,11 +203,12 @@ class Fleet:
         `waited`: it was sent before its tracker was accepted.
         """
         self.counters.reports += 1
-        age = now - (report.device_time or report.received_at)
-        late = age > self.live_age or "replayed" in report.extra
         before = live.folded
-        folded = self._fold(live, report, late=late, silent=waited)
-        record = Record(report, live.transport, folded.verdict, late, waited, folded.rings)
+        late, late_alarms = self._is_late(before, report, now)
+        folded = self._fold(live, report, late=late, late_alarms=late_alarms, silent=waited)
+        record = Record(
+            report, live.transport, folded.verdict, late, waited, folded.rings, late_alarms
+        )
         entry = Entry(live.vehicle.key, report.received_at, rows.encode(record))
         done = partial(self._committed, live, record, live.folded, then)
         if not self.journal.append(entry, list(frames), done):
@@ -197,8 +217,21 @@ class Fleet:
             return False
         return True
 
-    def _fold(self, live: Live, report: Report, *, late: bool, silent: bool) -> Folded:
-        folded = fold(live.folded, report, late=late, silent=silent)
+    def _is_late(self, state: VehicleState, report: Report, now: datetime) -> tuple[bool, bool]:
+        """Return whether a report, and whether its alarms, are old news on arrival (rule L).
+
+        A receiver without a lock may carry a stale clock, so its time proves nothing. An alarm is
+        old only by a clock that has been seen right, which the last good live fix shows.
+        """
+        replayed = "replayed" in report.extra
+        age = now - (report.device_time or report.received_at)
+        old = age > self.live_age and (report.fix is None or report.fix.valid)
+        return replayed or old, replayed or (old and state.fix is not None)
+
+    def _fold(
+        self, live: Live, report: Report, *, late: bool, late_alarms: bool, silent: bool
+    ) -> Folded:
+        folded = fold(live.folded, report, late=late, late_alarms=late_alarms, silent=silent)
         live.folded = folded.state
         return folded
 

@@ -80,8 +80,8 @@ class Intake:
             self._reception.stranger(event, frame, session, again=again)
             return True
         live = self.vehicles.get(vehicle.key)
-        if live is None:  # came with a reloaded registry
-            live = self.vehicles[vehicle.key] = Live(vehicle)
+        if live is None:  # accepted while its history could not be read
+            live = self.fleet.take_in(vehicle)
         tracker_id = full_id(vehicle, device_id)
         self._speaks(live, tracker_id, session, now)
         live.transport = session.transport

@@ -132,5 +132,5 @@ def is_late(record: Record, now: datetime, live_age: timedelta) -> bool:
 
 
 def is_late_alarm(record: Record, now: datetime, live_age: timedelta) -> bool:
-    """Whether its alarms are: an alarm counts from its arrival, for clocks may be wrong."""
-    return record.late or now - record.report.received_at > live_age
+    """Whether its alarms are; one that was news when it came counts from then."""
+    return record.late_alarms or now - record.report.received_at > live_age

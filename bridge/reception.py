@@ -17,6 +17,7 @@ from bridge.frames import FrameRecord
 from bridge.guests import Guests, PermitJoin
 from bridge.log import Once, bound, tail
 from bridge.model import Message, Report
+from bridge.program import called
 from bridge.protocols.connection import Received, Rejected
 from bridge.registry import Registry, Vehicle
 from bridge.sessions import Session
@@ -72,7 +73,8 @@ class Reception:
                 bound(_log, peer=session.peer, tracker=tail(device_id)).info(
                     "refused a tracker that is %s", "blocked" if blocked else "unknown"
                 )
-            session.close("not accepted")
+            if not session.is_known:  # a gateway's other trackers stay
+                session.close("not accepted")
             return
         session.hold(event.reply, ready=True)
         session.flush()
@@ -115,8 +117,9 @@ class Reception:
         self._fleet.devices_changed()
         if change.is_new and self._introduces(session.address, now):
             bound(_log, peer=session.peer, protocol=message.protocol).warning(
-                "unknown tracker %s waits to be accepted: tk103b-bridge accept %s --name NAME",
+                "unknown tracker %s waits to be accepted: %s accept %s --name NAME",
                 device_id,
+                called(),
                 device_id,
             )
             self._fleet.happened({"type": "tracker_pending", "id": device_id, **session.described})

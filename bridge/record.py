@@ -1,7 +1,7 @@
 """A journal row's body: a report with its verdict, as a compact array. Fields are only appended.
 
     [schema, device_id, protocol, transport, received_at, device_time, keyword, fix, alarm,
-     status, cell, extra, verdict, late, silent, rings]
+     status, cell, extra, verdict, late, silent, rings, late_alarms]
 
 fix, status and cell are arrays in the order of their fields, shortened by what is None at the
 end. Times are MessagePack timestamps.
@@ -35,6 +35,8 @@ class Record(msgspec.Struct, frozen=True, gc=False):
     silent: bool
     """It waited for its tracker to be accepted."""
     rings: tuple[Ring, ...]
+    late_alarms: bool = False
+    """Its alarms were old news when it arrived."""
 
 
 _encoder = msgspec.msgpack.Encoder()
@@ -62,6 +64,7 @@ def encode(record: Record) -> bytes:
             record.late,
             record.silent,
             record.rings,
+            record.late_alarms,
         )
     )
 
@@ -71,7 +74,7 @@ def decode(body: bytes) -> Record:
     try:
         row: list[Any] = _decoder.decode(body)
         schema, device_id, protocol, transport, received_at, device_time, keyword = row[:7]
-        fix, alarm, status, cell, extra, verdict, late, silent, rings = row[7:16]
+        fix, alarm, status, cell, extra, verdict, late, silent, rings, late_alarms = row[7:17]
         if schema != SCHEMA:
             raise StorageError(f"journal row of unknown schema {schema}")
         report = Report(
@@ -93,6 +96,7 @@ def decode(body: bytes) -> Record:
             bool(late),
             bool(silent),
             tuple(Ring(Alarm(kind), number) for kind, number in rings),
+            bool(late_alarms),
         )
     except (msgspec.DecodeError, ValueError, TypeError) as error:
         raise StorageError(f"journal row cannot be read: {error}") from None

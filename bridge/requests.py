@@ -117,7 +117,8 @@ class Requests:
 
     async def _accept(self, body: Body) -> Body:
         device_id = _text(body, "id", required=True)
-        if _flag(body, "waiting", default=False) and not self._intake.guests.knows(device_id):
+        waits = self._intake.guests.knows(device_id)
+        if _flag(body, "waiting", default=False) and not waits:
             raise RequestError("no tracker with this id is waiting now")
         live = self._intake.accept(
             device_id,
@@ -127,7 +128,7 @@ class Requests:
             now=self._intake.clock(),
         )
         self._announcer.vehicles_changed()
-        return {"key": live.vehicle.key, "name": live.vehicle.name}
+        return {"key": live.vehicle.key, "name": live.vehicle.name, "waited": waits}
 
     async def _block(self, body: Body) -> Body:
         device_id = _text(body, "id", required=True)

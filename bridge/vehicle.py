@@ -78,19 +78,20 @@ class Folded(msgspec.Struct, frozen=True, gc=False):
     rings: tuple[Ring, ...]
 
 
-def fold(
+def fold(  # noqa: PLR0913 - a report and what is known of its age
     state: VehicleState,
     report: Report,
     *,
     late: bool = False,
+    late_alarms: bool = False,
     silent: bool = False,
     limits: Limits = DEFAULT_LIMITS,
 ) -> Folded:
     """Fold one report into a state.
 
-    `late`: it was old news when it arrived. Then it changes no input and moves nothing, and of its
-    alarms only an SOS opens an episode. `silent`: it waited for its tracker to be accepted; its
-    alarms are not told.
+    `late`: it was old news when it arrived; then it changes no input and moves nothing.
+    `late_alarms`: its alarms were old news; then they leave episodes alone, and only an SOS opens
+    one. `silent`: it waited for its tracker to be accepted; its alarms are not told.
     """
     received_at = report.received_at
     changes: dict[str, Any] = {"last_report": received_at, "protocol": report.protocol}
@@ -109,9 +110,11 @@ def fold(
         if values:
             changes["values"] = state.values | values
             changes["said_at"] = state.said_at | dict.fromkeys(values, received_at)
+            if values.get("ignition") is False and "motion" not in changes:
+                changes["motion"] = False
         if report.cell is not None:
             changes["cell"] = report.cell
-    rings = () if silent else _fold_alarms(state, report, changes, late=late)
+    rings = () if silent else _fold_alarms(state, report, changes, late=late_alarms)
     return Folded(msgspec.structs.replace(state, **changes), verdict, rings)
 
 
@@ -172,14 +175,14 @@ def _fold_alarms(
     count = state.episode_count
     for alarm in report.alarms:
         going = episodes.get(alarm)
-        if going is not None:
+        if late and (going is not None or alarm is not Alarm.SOS):
+            rings.append(Ring(alarm, 0))
+        elif going is not None:
             episodes[alarm] = Episode(going.number, going.since, now, going.count + 1)
-        elif not late or alarm is Alarm.SOS:
+        else:
             count += 1
             episodes[alarm] = Episode(count, now, now, 1)
             rings.append(Ring(alarm, count))
-        else:
-            rings.append(Ring(alarm, 0))
     if episodes != state.episodes:
         changes["episodes"] = episodes
         changes["episode_count"] = count

@@ -20,6 +20,7 @@ from bridge.contract import Topics
 from bridge.errors import RequestError
 from bridge.intake import full_id
 from bridge.journal import Journal
+from bridge.program import called
 from bridge.registry import Registry
 
 Body = dict[str, Any]
@@ -53,7 +54,7 @@ def vehicles(arguments: argparse.Namespace) -> None:
     if arguments.json:
         print(json_text(devices))
     elif not devices["vehicles"] and not devices["guests"]:
-        print("No vehicles yet. Accept one with: tk103b-bridge accept ID --name NAME")
+        print(f"No vehicles yet. Accept one with: {called()} accept ID --name NAME")
     else:
         print("\n".join(table(_rows_of(devices))))
 
@@ -96,6 +97,12 @@ def accept(arguments: argparse.Namespace) -> int:
         else:
             done = f"Accepted {entry.body['id']} as {outcome['name']} (key {outcome['key']})."
             print(done)
+            if not outcome.get("waited"):
+                print(
+                    f"No tracker {entry.body['id']} has reported yet. Is that its id? "
+                    "An IMEI has 15 digits.",
+                    file=sys.stderr,
+                )
     return 1 if failed else 0
 
 
@@ -132,6 +139,34 @@ def block(arguments: argparse.Namespace) -> None:
     settings = config.load(arguments.config, os.environ)
     _carry_out_one(settings, "device/block", {"id": arguments.id}, offline)
     print(f"Blocked {arguments.id}.")
+
+
+def remove(arguments: argparse.Namespace) -> None:
+    """Take a vehicle away."""
+    wanted = {"key": arguments.key, "block": arguments.block, "purge": arguments.purge}
+
+    def offline(registry: Registry, body: Body) -> Body:
+        if body["purge"]:
+            raise RequestError("history can only be purged while the bridge runs")
+        registry.remove(body["key"], block=body["block"])
+        return {}
+
+    settings = config.load(arguments.config, os.environ)
+    _carry_out_one(settings, "device/remove", wanted, offline)
+    print(f"Removed {arguments.key}.")
+
+
+def rename(arguments: argparse.Namespace) -> None:
+    """Give a vehicle another name; its key stays."""
+
+    def offline(registry: Registry, body: Body) -> Body:
+        registry.rename(body["key"], body["name"])
+        return {}
+
+    settings = config.load(arguments.config, os.environ)
+    wanted = {"key": arguments.key, "name": arguments.name}
+    _carry_out_one(settings, "device/rename", wanted, offline)
+    print(f"{arguments.key} is now called {arguments.name}.")
 
 
 def entities(arguments: argparse.Namespace) -> None:

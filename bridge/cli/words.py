@@ -79,6 +79,17 @@ def _add_vehicles(add: AddCommand, configured: argparse.ArgumentParser) -> None:
     block.add_argument("id", metavar="ID")
     block.set_defaults(command=vehicles.block)
 
+    remove = add("remove", parents=[configured], help="take a vehicle away")
+    remove.add_argument("key", metavar="KEY")
+    remove.add_argument("--block", action="store_true", help="and refuse its trackers")
+    remove.add_argument("--purge", action="store_true", help="and forget its history")
+    remove.set_defaults(command=vehicles.remove)
+
+    rename = add("rename", parents=[configured], help="call a vehicle another name")
+    rename.add_argument("key", metavar="KEY")
+    rename.add_argument("name", metavar="NAME")
+    rename.set_defaults(command=vehicles.rename)
+
     entities = add(
         "entities", parents=[configured], help="say who makes the entities in Home Assistant"
     )

@@ -285,6 +285,8 @@ def _session(text: str, context: Context) -> Decoded:
     if not glued:
         return Decoded((heartbeat,), b"ON")
     said = decode(f"imei:{rest}".encode("latin-1"), context)
+    if context.device_id != digits:
+        raise DecodeError("id")
     return Decoded((heartbeat, *said.messages), b"ON" + said.reply, said.receipt)
 
 

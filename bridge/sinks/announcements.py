@@ -115,6 +115,9 @@ class Announcements:
             **({"journal_fault": fault} if fault else {}),
             "rejected": intake.counters.rejected,
             "refused": intake.counters.refused,
+            "replies_dropped": intake.counters.replies_dropped,
+            "lost": intake.counters.lost,
+            "unpublished": intake.counters.unpublished,
             "connections": self._connections(),
             "vehicles_connected": sum(
                 intake.link(key, intake.clock()) == "connected" for key in intake.vehicles

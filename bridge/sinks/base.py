@@ -9,14 +9,18 @@ memory, so that a pump that keeps up never reads the disk.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import OrderedDict, deque
 
 from bridge import record as rows
+from bridge.errors import StorageError
 from bridge.journal import Journal
 from bridge.record import Record
 
-Row = tuple[int, str, Record]
-"""seq, the vehicle's key, the record."""
+_log = logging.getLogger(__name__)
+
+Row = tuple[int, str, Record | None]
+"""seq, the vehicle's key, the record; None where the row cannot be read."""
 
 IN_MEMORY = 2000
 PAGE = 200
@@ -66,7 +70,7 @@ class Cursor:
         else:
             last_seq = self._journal.last_seq
             read = await asyncio.to_thread(self._journal.read, self.taken, PAGE)
-            found = [(seq, key, rows.decode(body)) for seq, key, _, body in read]
+            found = [(seq, key, _readable(seq, body)) for seq, key, _, body in read]
             if not found:
                 # All purged, but neither what is still in flight nor what came while we read.
                 self.taken = last_seq
@@ -117,3 +121,12 @@ class Cursor:
         if self._unsaved:
             self._unsaved = 0
             self._journal.save_cursor(self.sink, self.seq)
+
+
+def _readable(seq: int, body: bytes) -> Record | None:
+    """Return a row's record; one that is damaged must not stop those behind it."""
+    try:
+        return rows.decode(body)
+    except StorageError as error:
+        _log.error("row %d is not published: %s", seq, error)
+        return None

@@ -59,7 +59,13 @@ class Broker:
         """Topic and payload that ask who serves the base topic."""
         return self.topics.request("whoami"), payloads.encode(self._identity)
 
-    def client(self, acknowledged: Callable[[int], None], *, will: bool = True) -> Publisher:
+    def client(
+        self,
+        acknowledged: Callable[[int], None],
+        refused: Callable[[str, str], None],
+        *,
+        will: bool = True,
+    ) -> Publisher:
         """Return a client for one connection, to be entered."""
         mqtt, tls = self._mqtt, self._mqtt.tls
         instance = str(self._identity["instance"])[:8]
@@ -88,6 +94,7 @@ class Broker:
             max_queued_outgoing_messages=0,
             window=self._limits.publishes_in_flight,
             acknowledged=acknowledged,
+            refused=refused,
         )
 
     async def subscribe(self, client: aiomqtt.Client, topic: str) -> None:
@@ -122,7 +129,7 @@ class Broker:
     async def ask_who_else(self) -> None:
         """Publish nothing but the question; raise DuplicateBridgeError where we must give way."""
         topic, question = self.question
-        async with self.client(lambda _: None, will=False) as client:
+        async with self.client(_nothing, _nothing, will=False) as client:
             await self.subscribe(client, topic)
             await self.subscribe(client, self.topics.response("whoami"))
             await client.publish(topic, question, qos=1)
@@ -151,6 +158,10 @@ class Broker:
                 "Stop it, or give this one another mqtt.base_topic"
             )
         return True
+
+
+def _nothing(*_: object) -> None:
+    """Nothing is posted where this is called back."""
 
 
 def body_of(message: aiomqtt.Message) -> bytes:

@@ -25,7 +25,7 @@ import aiomqtt
 from bridge import payloads
 from bridge.config import Config
 from bridge.contract import OFFLINE, ONLINE, Owner, Response, Topics
-from bridge.errors import DuplicateBridgeError
+from bridge.errors import DuplicateBridgeError, StorageError
 from bridge.intake import Intake
 from bridge.model import Alarm
 from bridge.payloads import Place
@@ -42,6 +42,8 @@ _log = logging.getLogger(__name__)
 SINK = "mqtt"
 DEBOUNCE_S = 1.0
 """Home Assistant drops components of a discovery payload that another one overtakes."""
+RETRY_S = 1.0
+"""Between two attempts to read a journal that cannot be read."""
 TICK_S = 5.0
 TICKS_A_HEALTH = 12
 
@@ -152,17 +154,31 @@ class MqttSink:
             try:
                 if not self._broker.served:
                     await self._broker.ask_who_else()
-                async with self._broker.client(self._outbox.acknowledged) as client:
+                async with self._client() as client:
                     _log.info("connected to the MQTT broker %s", self._broker)
                     attempt = 0
                     self._broker.served = True
                     await self._serve(client)
             except aiomqtt.MqttError as error:
                 wait = self._broker.patience_s(error, attempt)
-                attempt += 1
+                attempt += wait > 0
                 await asyncio.sleep(wait)
             finally:
                 self._outbox.open = False
+
+    def _client(self) -> Publisher:
+        return self._broker.client(self._outbox.acknowledged, self._refused)
+
+    def _refused(self, topic: str, reason: str) -> None:
+        """Tell of a message that the broker did not take; to try again would hold up the rest."""
+        self.intake.counters.unpublished += 1
+        if self.intake.strangers.due(f"refused {topic}", self.intake.clock()) is not None:
+            _log.error(
+                "the broker %s does not take %s: %s. Check its access rules",
+                self._broker,
+                topic,
+                reason,
+            )
 
     async def _serve(self, client: Publisher) -> None:
         """Tell what is, then pump, until the connection is lost or we are cancelled."""
@@ -199,10 +215,18 @@ class MqttSink:
 
     async def _refill(self) -> bool:
         """Put the next page of rows in line, and behind it the state it has led to."""
-        page = await self.cursor.page()
+        try:
+            page = await self.cursor.page()
+        except StorageError as error:
+            if self.intake.strangers.due("journal unread", self.intake.clock()) is not None:
+                _log.error("the journal cannot be read: %s", error)
+            await asyncio.sleep(RETRY_S)
+            return True
         now = self.intake.clock()
         for seq, key, record in page:
-            messages = self._queue_row(seq, key, record, now) if key in self.intake.vehicles else 0
+            messages = 0
+            if record is not None and key in self.intake.vehicles:
+                messages = self._queue_row(seq, key, record, now)
             self.cursor.opened(seq, messages)
         changed = bool(self._dirty)
         if changed:

@@ -19,7 +19,8 @@ from paho.mqtt.reasoncodes import ReasonCode
 class Publisher(aiomqtt.Client):
     """An aiomqtt client with at most `window` posts in flight, or fewer if the broker says so.
 
-    `acknowledged(mark)` is called on the event loop for each post that has arrived.
+    `acknowledged(mark)` is called on the event loop for each post that was answered, and before it
+    `refused(topic, reason)` where the broker did not take it; MQTT 3.1.1 cannot tell.
     """
 
     def __init__(
@@ -27,12 +28,15 @@ class Publisher(aiomqtt.Client):
         *arguments: Any,  # noqa: ANN401 - aiomqtt's own, some thirty
         window: int,
         acknowledged: Callable[[int], None],
+        refused: Callable[[str, str], None],
         **options: Any,  # noqa: ANN401 - the same
     ) -> None:
         super().__init__(*arguments, **options, max_inflight_messages=0)  # it is us who count
+        self._client.disable_logger()  # two lines a message
         self._window = window
         self._acknowledged = acknowledged
-        self._marks: dict[int, int] = {}
+        self._refused = refused
+        self._marks: dict[int, tuple[int, str]] = {}
 
     @property
     def has_room(self) -> bool:
@@ -44,7 +48,7 @@ class Publisher(aiomqtt.Client):
         info = self._client.publish(topic, payload, 1, retain)
         if info.rc != MQTT_ERR_SUCCESS:
             raise aiomqtt.MqttCodeError(info.rc, "Could not publish message")
-        self._marks[info.mid] = mark
+        self._marks[info.mid] = (mark, topic)
 
     def _on_connect(
         self,
@@ -66,8 +70,11 @@ class Publisher(aiomqtt.Client):
         reason_code: ReasonCode,
         properties: Properties,
     ) -> None:
-        mark = self._marks.pop(mid, None)
-        if mark is None:
+        posted = self._marks.pop(mid, None)
+        if posted is None:
             super()._on_publish(client, userdata, mid, reason_code, properties)
-        else:
-            self._acknowledged(mark)
+            return
+        mark, topic = posted
+        if reason_code.is_failure:
+            self._refused(topic, str(reason_code))
+        self._acknowledged(mark)

@@ -104,7 +104,7 @@ def test_the_example_with_every_option_in_force_is_valid_and_tells_the_defaults(
         assert same is (option.name not in own), option.name
     assert loaded.access.unknown == default.access.unknown
     assert [car.trackers for car in loaded.vehicles] == [
-        ("864000000000101",),
+        ("864000000001234",),
         ("864000000000102", "012345678901"),
     ]
 
@@ -218,7 +218,7 @@ def test_a_vehicle_knows_where_it_stands_and_what_was_given():
             name: Golf
             owner: Ada
             icon: mdi:car
-            trackers: [864000000000101, "864000000000102"]
+            trackers: [864000000001234, "864000000000102"]
             timezone: +05:45
           van:
             name:
@@ -231,7 +231,7 @@ def test_a_vehicle_knows_where_it_stands_and_what_was_given():
             name="Golf",
             owner="Ada",
             icon="mdi:car",
-            trackers=("864000000000101", "864000000000102"),
+            trackers=("864000000001234", "864000000000102"),
             timezone_minutes=345,
             where="car.yaml:3",
             given=frozenset({"name", "owner", "icon", "trackers", "timezone_minutes"}),
@@ -245,7 +245,7 @@ def test_a_vehicle_knows_where_it_stands_and_what_was_given():
 
 @pytest.mark.parametrize(
     "tracker",
-    ["012345670123", "864000000000101", "0x10203040".replace("x", ""), "1234567890", "00000000"],
+    ["012345670123", "864000000001234", "0x10203040".replace("x", ""), "1234567890", "00000000"],
 )
 def test_an_unquoted_tracker_id_keeps_its_digits(tracker):
     text = f"vehicles: {{golf: {{trackers: [{tracker}]}}}}"
@@ -292,7 +292,7 @@ def test_public_is_json_without_secrets_ids_people_or_accounts():
           password: !secret password
           tls: {ca: !secret cert, insecure: !secret yes}
           base_topic: cars
-        vehicles: {golf: {name: Golf, owner: Grace, trackers: [864000000000101]}}
+        vehicles: {golf: {name: Golf, owner: Grace, trackers: [864000000001234]}}
         access: {allow: [864000000000102], block: [864000000000103]}
         """
     )

@@ -136,3 +136,4 @@ def test_age_is_judged_when_a_report_is_published() -> None:
     assert payloads.is_late(_record(silent=True), NOW, AGE)
     assert not payloads.is_late_alarm(record, NOW + AGE, AGE)
     assert payloads.is_late_alarm(record, NOW + AGE + timedelta(seconds=1), AGE)
+    assert not payloads.is_late_alarm(_record(late=True), NOW, AGE)

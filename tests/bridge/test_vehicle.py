@@ -134,7 +134,7 @@ def test_a_late_report_changes_nothing_live() -> None:
         cell=Cell(lac=1, cid=2),
         alarm=Alarm.VIBRATION,
     )
-    folded = fold(state, old, late=True)
+    folded = fold(state, old, late=True, late_alarms=True)
     assert folded.state.values == {"ignition": True}
     assert folded.state.fix == state.fix
     assert folded.state.cell is None
@@ -143,9 +143,30 @@ def test_a_late_report_changes_nothing_live() -> None:
 
 
 def test_a_late_sos_opens_an_episode() -> None:
-    folded = fold(EMPTY, report(alarm=Alarm.SOS), late=True)
+    folded = fold(EMPTY, report(alarm=Alarm.SOS), late=True, late_alarms=True)
     assert folded.state.episodes["sos"].count == 1
     assert folded.rings[0].episode == 1
+
+
+def test_a_late_alarm_leaves_a_running_episode_alone() -> None:
+    state = fold(EMPTY, report(alarm=Alarm.SOS)).state
+    later = report(NOW + timedelta(minutes=1), alarm=Alarm.SOS)
+    folded = fold(state, later, late=True, late_alarms=True)
+    assert folded.state.episodes == state.episodes
+    assert [ring.episode for ring in folded.rings] == [0]
+
+
+def test_ignition_off_ends_motion() -> None:
+    state = fold(EMPTY, report(fix=fix(speed_kmh=50.0))).state
+    assert state.motion is True
+    parked = report(NOW + timedelta(seconds=5), status=Status(ignition=False))
+    assert fold(state, parked).state.motion is False
+    rolling = report(
+        NOW + timedelta(seconds=5),
+        status=Status(ignition=False),
+        fix=fix(NOW + timedelta(seconds=5), speed_kmh=50.0),
+    )
+    assert fold(state, rolling).state.motion is True
 
 
 def test_an_alarm_rings_once_an_episode() -> None:
@@ -206,19 +227,19 @@ reports = st.builds(
     st.one_of(st.none(), st.sampled_from(Alarm)),
     st.one_of(st.none(), st.builds(Cell, lac=st.integers(0, 9), cid=st.integers(0, 9))),
 )
-arrivals = st.tuples(reports, st.booleans(), st.booleans())
+arrivals = st.tuples(reports, st.booleans(), st.booleans(), st.booleans())
 
 
 @given(st.lists(arrivals, max_size=12), st.integers(min_value=0, max_value=12))
 def test_the_state_equals_a_replay_of_the_journal(
-    said: list[tuple[Report, bool, bool]], checkpoint_after: int
+    said: list[tuple[Report, bool, bool, bool]], checkpoint_after: int
 ) -> None:
     """Also through the journal's bytes, and from a checkpoint on."""
     state, journal, checkpoint = EMPTY, [], EMPTY
-    for number, (one, late, silent) in enumerate(said, start=1):
-        folded = fold(state, one, late=late, silent=silent)
+    for number, (one, late, late_alarms, silent) in enumerate(said, start=1):
+        folded = fold(state, one, late=late, late_alarms=late_alarms, silent=silent)
         state = folded.state
-        record = Record(one, "tcp", folded.verdict, late, silent, folded.rings)
+        record = Record(one, "tcp", folded.verdict, late, silent, folded.rings, late_alarms)
         journal.append(rows.encode(record))
         assert rows.decode(journal[-1]) == record
         if number == checkpoint_after:
@@ -227,7 +248,13 @@ def test_the_state_equals_a_replay_of_the_journal(
     skipped = checkpoint_after if checkpoint_after <= len(said) else 0
     for body in itertools.islice(journal, skipped, None):
         record = rows.decode(body)
-        saved = fold(saved, record.report, late=record.late, silent=record.silent).state
+        saved = fold(
+            saved,
+            record.report,
+            late=record.late,
+            late_alarms=record.late_alarms,
+            silent=record.silent,
+        ).state
     assert saved == state
 
 

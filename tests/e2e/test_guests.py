@@ -202,6 +202,7 @@ async def test_buttons_accept_and_block(
         await press(accept)
         await press(block)
         await heard.until(lambda: keys(heard) == ["tracker_9301"])
+        await heard.until(lambda: OLD not in str(guests(heard)))
         await trackers[OLD].say(heartbeat(OLD))
         assert await trackers[OLD].hung_up()
         # The fourth moves up; the third's buttons stay where they are.

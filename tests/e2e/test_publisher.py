@@ -21,12 +21,14 @@ class Posts:
 
     def __init__(self, port: int, *, window: int, protocol: aiomqtt.ProtocolVersion) -> None:
         self.arrived: list[int] = []
+        self.refused: list[str] = []
         self.publisher = Publisher(
             "127.0.0.1",
             port,
             protocol=protocol,
             window=window,
             acknowledged=self.arrived.append,
+            refused=lambda topic, _reason: self.refused.append(topic),
         )
 
     def fill(self, mark: int) -> int:
@@ -85,6 +87,26 @@ async def test_posts_arrive_in_order_each_once_and_between_them_a_publish(
             heard = [message.payload async for message in _until(listener, b"last")]
     assert heard == [*(b"%d" % number for number in range(mark)), b"last"]
     assert posts.arrived == list(range(mark))
+    assert posts.refused == []
+
+
+async def test_a_post_the_broker_refuses_is_told_and_does_not_stop_the_others(
+    tmp_path: Path,
+) -> None:
+    rules = tmp_path / "rules"
+    rules.write_text("topic readwrite ours\n")
+    broker = Mosquitto(
+        tmp_path, free_port(), "user root", "allow_anonymous true", f"acl_file {rules}"
+    )
+    broker.start()
+    posts = Posts(broker.port, window=20, protocol=aiomqtt.ProtocolVersion.V5)
+    async with posts.publisher as publisher:
+        for mark, topic in enumerate(("ours", "theirs", "ours")):
+            publisher.post(topic, b"x", retain=False, mark=mark)
+        await eventually(lambda: len(posts.arrived) == 3)
+    broker.stop()
+    assert posts.arrived == [0, 1, 2]
+    assert posts.refused == ["theirs"]
 
 
 async def test_a_lost_connection_is_an_error_of_the_next_post(broker: Mosquitto) -> None:
