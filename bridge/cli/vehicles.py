@@ -97,7 +97,7 @@ def accept(arguments: argparse.Namespace) -> int:
         else:
             done = f"Accepted {entry.body['id']} as {outcome['name']} (key {outcome['key']})."
             print(done)
-            if not outcome.get("waited"):
+            if outcome.get("waited") is False and not entry.where:
                 print(
                     f"No tracker {entry.body['id']} has reported yet. Is that its id? "
                     "An IMEI has 15 digits.",

@@ -200,7 +200,7 @@ async def test_a_running_bridge_does_what_is_typed(
     empty, healthy = await asyncio.gather(typed("vehicles"), typed("health"))
     assert empty == (
         0,
-        "No vehicles yet. Accept one with: tk103b-bridge accept ID --name NAME\n",
+        "No vehicles yet. Accept one with: python -m bridge accept ID --name NAME\n",
         "",
     )
     assert healthy.code == 0
@@ -277,6 +277,24 @@ async def test_a_running_bridge_does_what_is_typed(
     assert "The van" in table.out
 
 
+async def test_a_vehicle_is_renamed_and_removed(
+    bridge: BridgeProcess, heard: Listener, typed: Type
+) -> None:
+    await serving(bridge, heard)
+    beforehand = await typed("accept", "864000000009599", "--name", "Boat")
+    assert beforehand.out == "Accepted 864000000009599 as Boat (key boat).\n"
+    assert "has reported yet" in beforehand.err
+    renamed = await typed("rename", "boat", "Ship")
+    assert renamed == (0, "boat is now called Ship.\n", "")
+    await heard.until(lambda: heard.vehicle("boat", "state")["name"] == "Ship")
+    removed, strange = await asyncio.gather(
+        typed("remove", "boat", "--purge"), typed("remove", "nobody")
+    )
+    assert removed == (0, "Removed boat.\n", "")
+    assert strange.code == 1
+    await heard.until(lambda: heard.vehicle("boat", "state") == "")
+
+
 async def test_without_a_bridge_the_data_folder_is_worked_on(alone: Type, tmp_path: Path) -> None:
     nothing, unhealthy, blind = await asyncio.gather(
         alone("vehicles"), alone("health"), alone("capture", GOLF)
@@ -307,6 +325,15 @@ async def test_without_a_bridge_the_data_folder_is_worked_on(alone: Type, tmp_pa
         refused = await alone(*arguments)
         assert refused.code == 1
         assert text in refused.err
+    called, gone, kept = [
+        await alone("rename", "bus", "The bus"),
+        await alone("remove", "bus", "--purge"),
+        await alone("accept", "864000000009598", "--name", "Boat"),
+    ]
+    assert called.out == "bus is now called The bus.\n"
+    assert "while the bridge runs" in gone.err
+    assert kept.err == ""
+    assert (await alone("remove", "boat")).out == "Removed boat.\n"
     off = {"TK103B__HOME_ASSISTANT__ENTITIES": "off"}
     owned, forbidden, blocked, unknown = [
         await alone("entities", "component"),
