@@ -126,7 +126,11 @@ async def test_a_repeat_gets_the_first_answer_and_acts_once(
     await serving(bridge, heard)
     accept = json.dumps({"id": GOLF, "name": "Golf", "transaction": 7})
     first = await answer(heard, "device/accept", accept)
-    assert first == {"transaction": 7, "status": "ok", "data": {"key": "golf", "name": "Golf"}}
+    assert first == {
+        "transaction": 7,
+        "status": "ok",
+        "data": {"key": "golf", "name": "Golf", "waited": False},
+    }
     assert await answer(heard, "device/accept", accept) == first
     assert len(events(heard, "tracker_accepted")) == 1
     # Another transaction, or none, is another request.
@@ -238,7 +242,7 @@ async def test_a_vehicle_keeps_its_key_whatever_becomes_of_name_and_tracker(
 ) -> None:
     await serving(bridge, heard)
     accepted = await heard.ask("device/accept", id=GOLF, name="My Golf", key="golf", owner="Ada")
-    assert accepted["data"] == {"key": "golf", "name": "My Golf"}
+    assert accepted["data"] == {"key": "golf", "name": "My Golf", "waited": False}
     tracker = await dial()
     await tracker.say(position(GOLF, ago_s=60) + help_me(GOLF, ago_s=50))
     await tracker.hear(receipt(GOLF))
@@ -301,7 +305,7 @@ async def test_a_removed_vehicle_can_come_back_until_it_is_purged(
     other = await heard.ask("device/accept", id=OTHER, name="Golf")
     assert other["data"]["key"] == "golf_9104"
     back = await heard.ask("device/accept", id=SPARE, key="golf")
-    assert back["data"] == {"key": "golf", "name": "Ada's Golf"}
+    assert back["data"] == {"key": "golf", "name": "Ada's Golf", "waited": False}
     await heard.until(lambda: heard.vehicle("golf", "position") == latest)
     await heard.until(lambda: "sos" in heard.vehicle("golf", "state")["alarms"])
 
