@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import random
 import shutil
 import socket
 import subprocess
@@ -27,12 +28,16 @@ PATIENCE_S = 15.0
 
 
 def free_port() -> int:
-    """Return a port that is free now, for TCP and UDP alike."""
+    """Return a port that is free now, for TCP and UDP alike.
+
+    None that the system gives to outgoing connections: one to a closed port of that range may
+    come out at itself, and be answered by nobody but its own words.
+    """
     while True:
+        port = random.randint(20_000, 32_000)  # noqa: S311 - any will do
         with socket.socket() as stream, socket.socket(type=socket.SOCK_DGRAM) as datagram:
-            stream.bind(("127.0.0.1", 0))
-            port: int = stream.getsockname()[1]
             try:
+                stream.bind(("127.0.0.1", port))
                 datagram.bind(("127.0.0.1", port))
             except OSError:
                 continue
