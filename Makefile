@@ -8,7 +8,7 @@ LOCK   := $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11
 	--no-emit-index-url --no-emit-find-links --no-header --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help install run demo check format test test-bridge test-e2e fuzz bench-quick supported lock clean
+.PHONY: help install run demo check format test test-bridge test-e2e fuzz soak bench-quick supported lock clean
 
 help: ## What can be made
 	@sed -nE 's/^([a-z0-9-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -51,6 +51,9 @@ test-e2e: install ## Real sockets, a real Mosquitto, real processes
 
 fuzz: install ## A million mutated frames against the bridge, some minutes
 	$(BIN)/python -m tests.fuzz.run --count 1000000 $(ARGS)
+
+soak: install ## Every fault at length, as a table, some minutes (ARGS="NAME --short")
+	@$(BIN)/python -m tests.soak $(ARGS)
 
 bench-quick: install ## Decoding and end-to-end speed, as ratios measured in one run
 	$(BIN)/python -m tests.benchmarks.quick

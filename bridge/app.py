@@ -14,19 +14,23 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
 
 from bridge import __version__, embedded
 from bridge.config import Config, Mqtt
 from bridge.datafolder import lock_folder
-from bridge.errors import BrokerError
+from bridge.errors import BrokerError, StorageError
 from bridge.intake import Intake
 from bridge.journal import Journal
 from bridge.listener import Listener
 from bridge.program import called
+from bridge.record import moment_of
 from bridge.registry import Registry
 from bridge.requests import Requests
 from bridge.sinks.announcements import Announcements
 from bridge.sinks.mqtt import MqttSink
+from bridge.upkeep import Upkeep
 
 _log = logging.getLogger(__name__)
 
@@ -70,24 +74,54 @@ async def running(config: Config) -> AsyncIterator[Intake]:
         registry.merge_yaml(config.vehicles, config.access.block)
         for notice in registry.notices:
             _log.warning("%s", notice)
-        journal = Journal.open(folder.path, capacity=config.limits.journal_queue)
+        intake = _restored(config, registry, folder.path)
+        journal = intake.journal
         stack.callback(journal.close)
-        intake = Intake(config, registry, journal, utc_now)
-        intake.restore()
         stack.callback(intake.fleet.checkpoint_all)
-        journal.on_fault = _tell_fault
+        journal.on_fault = partial(_faulted, intake)
         journal.start(asyncio.get_running_loop())
 
         listener = Listener(config, intake)
         config = replace(config, mqtt=await _find_broker(config.mqtt, stack))
-        announcements = Announcements(config, intake, lambda: listener.connections)
+        announcements = Announcements(config, intake, listener.counts)
         sink = MqttSink(config, intake, announcements)
         sink.answer = Requests(intake, sink).answer
         intake.watchers.append(sink)
         await stack.enter_async_context(_serving(sink))
+        await stack.enter_async_context(_beside(Upkeep(intake.fleet, utc_now).run()))
         await stack.enter_async_context(listener)
         _greet(config, intake)
         yield intake
+
+
+def _restored(config: Config, registry: Registry, folder: Path) -> Intake:
+    """Return the intake as its journal has left it; a damaged journal is set aside for a new one.
+
+    Some damage shows only when rows are read. The journal has noted it then, and finds it when it
+    is opened again.
+    """
+    intake = _opened(config, registry, folder)
+    try:
+        intake.restore()
+    except StorageError as error:
+        _log.error("%s", error)
+        intake.journal.close()
+        intake = _opened(config, registry, folder)
+        intake.restore()
+    return intake
+
+
+def _opened(config: Config, registry: Registry, folder: Path) -> Intake:
+    journal = Journal.open(
+        folder, capacity=config.limits.journal_queue, moment_of=moment_of, rescue=True
+    )
+    if journal.rescued is not None:
+        _log.error(
+            "the journal was damaged: it lies in %s now, and a new one is begun. Every vehicle is "
+            "still known; its history up to now is not",
+            journal.rescued,
+        )
+    return Intake(config, registry, journal, utc_now)
 
 
 @asynccontextmanager
@@ -111,6 +145,15 @@ async def _serving(sink: MqttSink) -> AsyncIterator[None]:
         task.cancel()
         with suppress(asyncio.CancelledError):
             await task
+
+
+@asynccontextmanager
+async def _beside(work: Coroutine[None, None, None]) -> AsyncIterator[None]:
+    """Run something beside the body, until that ends; what it raises interrupts the body."""
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(work)
+        yield
+        task.cancel()
 
 
 async def _find_broker(mqtt: Mqtt, stack: AsyncExitStack) -> Mqtt:
@@ -155,8 +198,9 @@ def _greet(config: Config, intake: Intake) -> None:
         )
 
 
-def _tell_fault(fault: str | None) -> None:
+def _faulted(intake: Intake, fault: str | None) -> None:
     if fault:
+        intake.fleet.faulted()
         _log.error("the journal cannot be written: %s; reports wait in memory", fault)
     else:
         _log.info("the journal can be written again")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Any
+from collections.abc import AsyncIterator, Iterable
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from typing import Any, NamedTuple
 
 import aiomqtt
 import msgspec
@@ -22,6 +22,14 @@ Body = dict[str, Any]
 
 class NoAnswerError(Exception):
     """No bridge answered: no broker there, or nobody behind it."""
+
+
+class Notice(NamedTuple):
+    """What was published: a JSON object, and whether it was retained when we came to listen."""
+
+    topic: str
+    body: Body
+    kept: bool
 
 
 class Bridge:
@@ -63,6 +71,27 @@ class Bridge:
                 await self._hear(self._topics.bridge_state)
             return found
 
+    async def listen(self, topics: Iterable[str]) -> AsyncIterator[Notice]:
+        """Yield what is said on topics, first what is retained; by then all of them are heard.
+
+        Raises NoAnswerError once the bridge or its broker goes away.
+        """
+        wanted = (self._topics.bridge_state, *topics)
+        async with _patience():
+            for topic in wanted:
+                await self._client.subscribe(topic, qos=1)
+        try:
+            async for message in self._client.messages:
+                topic, payload = message.topic.value, message.payload
+                if topic == self._topics.bridge_state and payload == OFFLINE.encode():
+                    raise NoAnswerError("the bridge was stopped")
+                body = _object(payload) if topic in wanted else None
+                if body is not None:
+                    yield Notice(topic, body, kept=message.retain)
+        except aiomqtt.MqttError as error:
+            raise NoAnswerError(str(error)) from None
+        raise NoAnswerError("the broker hung up")
+
     async def _next(self, topic: str) -> Body:
         """Return the next JSON object of a topic."""
         while True:
@@ -81,6 +110,13 @@ class Bridge:
             if message.topic.value == topic and isinstance(payload, bytes):
                 return payload
         raise NoAnswerError("the broker hung up")
+
+
+def _object(payload: object) -> Body | None:
+    """Return a JSON object, None for anything else, as a state in plain text or a cleared topic."""
+    with suppress(msgspec.DecodeError):
+        return msgspec.json.decode(payload, type=Body) if isinstance(payload, bytes) else None
+    return None
 
 
 @asynccontextmanager

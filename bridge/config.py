@@ -10,7 +10,7 @@ first is raised and the others are its notes (``__notes__``).
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, cast, get_type_hints
 
@@ -81,6 +81,52 @@ class HomeAssistant:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Positions:
+    """Which fixes are believed. A vehicle may have its own."""
+
+    max_speed_kmh: Annotated[int, whole(10, 1200)] = 300
+    """Faster than any vehicle these trackers are put into: a fix that claims more is an error."""
+    parked_radius_m: Annotated[int, whole(0, 5000)] = 100
+    """How far a parked vehicle's receiver wanders between houses; 0: every fix moves the car."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trips:
+    """What is a trip. A vehicle may have its own."""
+
+    min_distance_m: Annotated[int, whole(0, 100_000)] = 200
+    """Less is moving the car in the yard."""
+    min_stop_s: Annotated[int, whole(10, 86_400)] = 180
+    """Longer than a red light; only for trackers that do not know the ignition."""
+    gap_s: Annotated[int, whole(60, 86_400)] = 3600
+    """Silence for so long ends a trip."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class History:
+    """How much of the past is kept. A vehicle may have its own. Trips are kept for ever."""
+
+    days: Annotated[int, whole(0, 36_500)] = 365
+    """A year, so that a summer can be compared with the last one; 0: for ever."""
+    mb: Annotated[int, whole(0, 1_000_000)] = 256
+    """Of one vehicle: a million reports. It also bounds what a dead broker can pile up; 0: none."""
+    thin_after_days: Annotated[int, whole(0, 36_500)] = 0
+    """Older points are thinned to one in `thin_s`; 0: never."""
+    thin_s: Annotated[int, whole(1, 86_400)] = 60
+    """A point a minute still draws the road."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """What holds for one vehicle."""
+
+    positions: Positions = Positions()
+    trips: Trips = Trips()
+    history: History = History()
+    odometer_offset_km: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class VehicleConfig:
     """A vehicle named in the configuration.
 
@@ -95,6 +141,12 @@ class VehicleConfig:
     trackers: Annotated[tuple[str, ...], options.TRACKER_IDS] = ()
     timezone_minutes: Annotated[int | None, options.utc_offset] = None
     """Offset of the trackers' local clock, written as `timezone`; None: unknown."""
+    odometer_offset_km: Annotated[float, options.number(-9_999_999, 9_999_999)] = 0.0
+    """Added to what is counted, or to what the tracker says, so that it shows the dashboard's."""
+    positions: Annotated[Mapping[str, int], _some_of(Positions)] = field(default_factory=dict)
+    trips: Annotated[Mapping[str, int], _some_of(Trips)] = field(default_factory=dict)
+    history: Annotated[Mapping[str, int], _some_of(History)] = field(default_factory=dict)
+    """What is different for this vehicle."""
     where: str = ""
     given: frozenset[str] = frozenset()
 
@@ -124,6 +176,15 @@ class Limits:
     """TCP connections in all: just under the 1,024 open files that systems grant a process."""
     connections_per_address: Annotated[int, whole(1, 100_000)] = 50
     """A carrier's NAT, or one gateway before the bridge, shows many trackers as one address."""
+    reserved_percent: Annotated[int, whole(0, 90)] = 10
+    """Of the connections, for accepted trackers: no stranger takes them, so that in a flood a
+    tracker that comes back need not wait until somebody is put out for it."""
+    connects_per_min: Annotated[int, whole(1, 100_000)] = 60
+    """New connections of one address, after twenty at once: more than a tracker dials where the
+    network is bad. It does not hold where an accepted tracker came lately or many may share it."""
+    ban_after: Annotated[int, whole(0, 1000)] = 10
+    """Connections of one address in ten minutes that said nothing known: then it is kept out for a
+    while. A tracker speaks at once; a person who tries things out has made fewer. 0: never."""
     detection_bytes: Annotated[int, whole(32, WINDOW)] = DEFAULT_DETECTION_BYTES
     """Longer than any legal opening; what has said nothing known by then is no tracker."""
     detection_s: Annotated[int, whole(1, 600)] = 30
@@ -135,8 +196,15 @@ class Limits:
     one silent for that long is dead at its other end."""
     frame_bytes: Annotated[int, whole(512, WINDOW)] = DEFAULT_FRAME_BYTES
     """About twice the longest frame known, a part of a photo."""
+    frame_s: Annotated[int, whole(10, 3600)] = 120
+    """In which an accepted tracker finishes a frame; a stranger has `detection_s`. A frame is a
+    packet or two. What is missing for longer than TCP takes to repeat it a few times, in a tunnel
+    say, will not come."""
     datagrams_per_s: Annotated[int, whole(1, 100_000)] = 20
     """From one address: enough for a dozen trackers behind one NAT that upload what they stored."""
+    strange_datagrams_per_s: Annotated[int, whole(1, 100_000)] = 200
+    """From all addresses together through which no accepted tracker came lately. To decode so
+    many takes a hundredth of a core, and a flood whose senders are made up takes little more."""
     udp_sessions: Annotated[int, whole(1, 100_000)] = 1000
     """As many as connections; they must be bounded, since senders' addresses can be made up."""
     udp_session_s: Annotated[int, whole(30, 86_400)] = 600
@@ -187,6 +255,9 @@ class Config:
     mqtt: Mqtt = Mqtt()
     home_assistant: HomeAssistant = HomeAssistant()
     vehicles: Annotated[tuple[VehicleConfig, ...], _vehicles()] = ()
+    positions: Positions = Positions()
+    trips: Trips = Trips()
+    history: History = History()
     access: Access = Access()
     alarms: Alarms = Alarms()
     limits: Limits = Limits()
@@ -198,6 +269,16 @@ class Config:
     def secrets(self) -> tuple[Secret, ...]:
         """What must never be printed."""
         return (self.mqtt.password,) if self.mqtt.password else ()
+
+    def rules(self, key: str) -> Rules:
+        """Return what holds for a vehicle: its own settings over those of all."""
+        own = next((car for car in self.vehicles if car.key == key), VehicleConfig(key=key))
+        return Rules(
+            positions=replace(self.positions, **own.positions),
+            trips=replace(self.trips, **own.trips),
+            history=replace(self.history, **own.history),
+            odometer_offset_km=own.odometer_offset_km,
+        )
 
     def public(self) -> dict[str, Any]:
         """Return JSON values for `bridge/info`: no secret, tracker id, vehicle or account."""
@@ -344,6 +425,11 @@ def _checks(section: type[Any]) -> dict[str, Any]:
 def _section(section: type[Any]) -> vol.All:
     rule = _RULES.get(section, dict)
     return vol.All(options.block(_checks(section), _HOMES), rule, lambda given: section(**given))
+
+
+def _some_of(section: type[Any]) -> vol.All:
+    """Return the check of a block that gives only what differs from the section of this name."""
+    return vol.All(options.block(_checks(section), _HOMES), dict)
 
 
 def _vehicles() -> vol.All:

@@ -100,6 +100,8 @@ class Position(TypedDict, total=False):
     satellites: int
     fix_time: str
     received_at: str
+    journalled: bool
+    """False: it could not be written to the disk yet; then it has no epoch and no seq."""
     epoch: str
     seq: int
 
@@ -116,6 +118,7 @@ class AlarmPayload(TypedDict, total=False):
     episode: int
     count: int
     late: bool
+    journalled: bool
     epoch: str
     seq: int
 
@@ -127,6 +130,36 @@ class Episode(TypedDict):
     last: str
     count: int
     episode: int
+
+
+class Where(TypedDict):
+    """A place on the map."""
+
+    latitude: float
+    longitude: float
+
+
+class TripPayload(TypedDict, total=False):
+    """``trip``: one that has ended; in ``state`` the one that runs, and the latest before it.
+
+    `late`: it ended long ago, or late points have changed it. Then it stands in the place of every
+    trip of this vehicle that began between its own start and end.
+    """
+
+    started_at: str
+    ended_at: str
+    duration_s: int
+    distance_km: float
+    max_speed_kmh: float
+    mean_speed_kmh: float
+    start: Where
+    end: Where
+    by: str
+    """What told its beginning and end: `ignition` or `motion`."""
+    late: bool
+    journalled: bool
+    epoch: str
+    seq: int
 
 
 class State(TypedDict, total=False):
@@ -157,10 +190,19 @@ class State(TypedDict, total=False):
     hdop: float
     last_seen: str
     fix_time: str
+    accuracy_m: int
+    parked_since: str
+    trip: TripPayload
+    last_trip: TripPayload
+    clock_skew_s: int
+    interval_s: float
+    day_kb: float
+    month_mb: float
     protocol: str
     transport: str
     alarms: dict[str, Episode]
     cell: dict[str, int]
+    journalled: bool
     epoch: str
     seq: int
 
@@ -217,6 +259,8 @@ class VehicleRow(TypedDict, total=False):
     """Fields of a fix or status that its tracker has given at least once."""
     alarms: list[str]
     """Alarm kinds that have rung at least once."""
+    advice: str
+    """What its owner should tell the tracker, where its clock is set to a wrong time zone."""
 
 
 class Devices(TypedDict):
@@ -224,6 +268,15 @@ class Devices(TypedDict):
 
     vehicles: list[VehicleRow]
     guests: list[Guest]
+
+
+class Sources(TypedDict):
+    """From where accepted trackers came in the last day, as numbers: no address is told."""
+
+    trackers: int
+    addresses: int
+    shared: int
+    """Addresses that may stand for many: private ones, a carrier's NAT."""
 
 
 class Health(TypedDict, total=False):
@@ -243,9 +296,12 @@ class Health(TypedDict, total=False):
     """Answers too long or too late for a datagram."""
     lost: int
     """Reports that found no place while the journal could not be written."""
+    overtaken: int
+    """Reports that were removed for want of space before the broker had them."""
     unpublished: int
     """Messages that the broker refused: its access rules are wrong."""
     connections: int
+    sources: Sources
     vehicles_connected: int
     guests: int
 
@@ -356,6 +412,8 @@ ENTITIES: tuple[Entity, ...] = (
            icon="mdi:car"),
     Entity(key="alarm", platform="event", name="Alarm", source="alarm", always=True,
            options=ALARM_KINDS, icon="mdi:alarm-light"),
+    Entity(key="acknowledge", platform="button", name="Acknowledge alarms", source="devices",
+           always=True, icon="mdi:bell-check"),
     _binary(key="ignition", name="Ignition", field="ignition", always=True,
             device_class="running", icon="mdi:engine"),
     _binary(key="motion", name="Motion", field="motion", always=True, device_class="moving"),
@@ -382,7 +440,11 @@ ENTITIES: tuple[Entity, ...] = (
     _measure(key="temperature", name="Temperature", field="temperature_c",
              device_class="temperature", unit="°C", precision=1),
     _sensor(key="odometer", name="Odometer", field="odometer_km", device_class="distance",
-            unit="km", state_class="total_increasing", precision=0, icon="mdi:counter"),
+            unit="km", state_class="total_increasing", precision=0, icon="mdi:counter",
+            always=True),
+    _sensor(key="trip_distance", name="Trip distance", field="trip.distance_km",
+            device_class="distance", unit="km", state_class="measurement", precision=1,
+            icon="mdi:map-marker-distance", always=True),
     _detail(key="speedometer", name="Speedometer", field="obd_speed_kmh", device_class="speed",
             unit="km/h", precision=0),
     _detail(key="rpm", name="Engine speed", field="rpm", unit="rpm", precision=0,
@@ -395,6 +457,11 @@ ENTITIES: tuple[Entity, ...] = (
     _detail(key="signal", name="GSM signal", field="gsm_percent", unit="%", icon="mdi:signal"),
     _sensor(key="link", name="Link", field="link", device_class="enum", options=LINK_STATES,
             always=True, category="diagnostic", icon="mdi:access-point"),
+    _detail(key="clock_skew", name="Clock skew", field="clock_skew_s", device_class="duration",
+            unit="s", icon="mdi:clock-alert"),
+    _detail(key="data_month", name="Mobile data a month", field="month_mb",
+            device_class="data_size", unit="MB", precision=1, icon="mdi:sim"),
+    _moment(key="parked_since", name="Parked since", field="parked_since"),
     _moment(key="last_fix", name="Last fix", field="fix_time"),
     _moment(key="last_seen", name="Last seen", field="last_seen"),
 )  # fmt: skip

@@ -1,13 +1,8 @@
-"""The journal's file: its schema, what one transaction writes, and what a reader gets back.
-
-    entry(seq, vehicle, received_at, body)    the log; every sink reads it after its cursor
-    cursor(sink, seq)                         how far each sink has got
-    vehicle_state(vehicle, seq, body)         the folded state of a vehicle as of `seq`
-    frame(id, tracker, ...)                   raw bytes, a ring for each tracker, without seq
-    meta(name, value)                         epoch (this journal's random id), created_at, last_seq
+"""The journal's file in use: what one transaction writes, and what a reader gets back.
 
 Plain SQLite and no threads: `bridge.journal` sees to it that one thread writes. Reading has a
-connection and a lock of its own. Times are stored as milliseconds since 1970, UTC.
+connection and a lock of its own. `bridge.schema` says what the tables are, and how a file is
+opened, migrated and copied; `bridge.retention` what is let go again.
 """
 
 from __future__ import annotations
@@ -15,54 +10,51 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
+from bridge import schema
 from bridge.errors import StorageError
 from bridge.frames import FrameRecord, Ring
+from bridge.retention import Keep, Retained, Retention
+from bridge.schema import DamagedFileError, MomentOf, copy, milliseconds, moment, renew_epoch
 
-MIGRATIONS: tuple[str, ...] = (
-    """
-    CREATE TABLE meta (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
-    INSERT INTO meta VALUES
-        ('epoch', lower(hex(randomblob(8)))),
-        ('created_at', strftime('%Y-%m-%dT%H:%M:%SZ', 'now')),
-        ('last_seq', 0);
-    CREATE TABLE entry (
-        seq INTEGER PRIMARY KEY, vehicle TEXT NOT NULL, received_at INTEGER NOT NULL,
-        body BLOB NOT NULL
-    );
-    CREATE INDEX entry_vehicle ON entry (vehicle);
-    CREATE TABLE cursor (sink TEXT PRIMARY KEY, seq INTEGER NOT NULL) WITHOUT ROWID;
-    CREATE TABLE vehicle_state (
-        vehicle TEXT PRIMARY KEY, seq INTEGER NOT NULL, body BLOB NOT NULL
-    );
-    CREATE TABLE frame (
-        id INTEGER PRIMARY KEY, tracker TEXT NOT NULL, received_at INTEGER NOT NULL,
-        direction TEXT NOT NULL, protocol TEXT NOT NULL, transport TEXT NOT NULL,
-        note TEXT NOT NULL, data BLOB NOT NULL
-    );
-    CREATE INDEX frame_tracker ON frame (tracker);
-    """,
-)
-"""``MIGRATIONS[n]`` takes a database from ``user_version`` n to n + 1."""
-
-_BUSY_S = 1.0
-"""Wait for a lock someone else holds, a backup tool for instance; then it is a failed attempt."""
-
-_WAL_BYTES = 16_777_216
-"""A burst may grow the write-ahead log; this much of the file is kept for the next one."""
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MS = timedelta(milliseconds=1)
+__all__ = [
+    "Batch",
+    "DamagedFileError",
+    "Database",
+    "Entry",
+    "Held",
+    "Row",
+    "Told",
+    "copy",
+    "renew_epoch",
+]
 
 Row = tuple[int, str, datetime, bytes]
 """An entry as it is read: seq, vehicle, received_at (whole milliseconds, UTC), body."""
+
+Told = tuple[int, int, datetime, bytes]
+"""An entry of a track: seq, at (milliseconds since 1970), received_at, body."""
+
+
+_INSERT_ENTRY = (
+    "INSERT INTO entry (seq, vehicle, received_at, body, at, plain) VALUES (?, ?, ?, ?, ?, ?)"
+)
+_FIRST_AND_LAST = "SELECT (SELECT min(seq) FROM entry), (SELECT max(seq) FROM entry)"
+_VEHICLES = "SELECT vehicle FROM held WHERE rows > 0 ORDER BY vehicle"
+_SET_CURSOR = (
+    "INSERT INTO cursor (sink, seq) VALUES (?, ?)"
+    " ON CONFLICT (sink) DO UPDATE SET seq = excluded.seq"
+)
+_SET_ANNOUNCED = "UPDATE cursor SET announced = ? WHERE sink = ?"
+_SET_CLEAN = "UPDATE meta SET value = ? WHERE name = 'clean'"
 
 
 class Entry(msgspec.Struct, frozen=True, gc=False):
@@ -71,6 +63,25 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
     vehicle: str
     received_at: datetime
     body: bytes
+    at: datetime | None = None
+    """The moment it counts for, by which a track is ordered; None: `received_at`."""
+    precious: bool = False
+    """An alarm: the last to be refused while the disk is."""
+    plain: bool = False
+    """One more point and nothing else: what thinning may take."""
+    trips: tuple[tuple[datetime, datetime, bytes], ...] = ()
+    """Trips that ended with it: started_at, ended_at, body."""
+    recounted: tuple[datetime, datetime] | None = None
+    """From, until: its trips stand for all of the vehicle that start then, both ends included."""
+
+
+class Held(NamedTuple):
+    """What is kept of a vehicle: `size` in bytes, `at` of its oldest and newest row."""
+
+    rows: int
+    size: int
+    oldest_at: datetime | None
+    newest_at: datetime | None
 
 
 @dataclass(slots=True)
@@ -81,17 +92,25 @@ class Batch:
     frames: list[FrameRecord] = field(default_factory=list)
     checkpoints: dict[str, tuple[int, bytes]] = field(default_factory=dict)
     cursors: dict[str, int] = field(default_factory=dict)
+    announced: dict[str, int] = field(default_factory=dict)
     purged: tuple[str, tuple[str, ...]] | None = None
 
 
 class Database:
     """An open journal file. Every method raises StorageError where SQLite refuses."""
 
-    def __init__(self, path: Path, writer: sqlite3.Connection, reader: sqlite3.Connection) -> None:
+    def __init__(
+        self,
+        path: Path,
+        writer: sqlite3.Connection,
+        reader: sqlite3.Connection,
+        *,
+        clean: bool = False,
+    ) -> None:
         self.path = path
         meta = dict(writer.execute("SELECT name, value FROM meta"))
         self.epoch: str = meta["epoch"]
-        first, last = writer.execute("SELECT min(seq), max(seq) FROM entry").fetchone()
+        first, last = writer.execute(_FIRST_AND_LAST).fetchone()
         self.last_seq: int = max(meta["last_seq"], last or 0)
         """Of the newest entry ever written; 0 before the first."""
         self.first_seq: int = first or self.last_seq + 1
@@ -99,46 +118,57 @@ class Database:
         self._writer = writer
         self._reader = reader
         self._reader_lock = threading.Lock()
+        self._clean = clean
+        self._damaged = False
         self._frame_id: int = writer.execute("SELECT max(id) FROM frame").fetchone()[0] or 0
         self._rings: dict[str, Ring[int]] = {}
+        self._thinned: dict[str, tuple[int, int]] = {}
 
     @classmethod
-    def open(cls, path: Path) -> Database:
+    def open(cls, path: Path, moment_of: MomentOf | None = None) -> Database:
         """Open or create a journal file, migrated to this program's schema.
 
-        Refused: a schema newer than this program's, a damaged file, one that cannot be written.
+        `moment_of` dates the rows of a schema that did not; without it they count for when they
+        were received. Refused: a schema newer than this program's, a damaged file
+        (DamagedFileError), one that cannot be written.
         """
-        opened: list[sqlite3.Connection] = []
-        try:
+        with schema.opening(path) as opened:
             # Where a car has been is nobody else's business; SQLite gives its side files this mode.
             os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
-            while len(opened) < 2:
-                opened.append(
-                    sqlite3.connect(
-                        path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False
-                    )
-                )
-            writer, reader = opened
-            _prepare(writer, path)
-            reader.execute("PRAGMA query_only = ON")
-            return cls(path, writer, reader)
-        except (OSError, sqlite3.Error, StorageError) as error:
-            for connection in opened:
-                connection.close()
-            raise _in_plain_words(path, error) from error
+            opened.append(writer := schema.connect(path))
+            opened.append(reader := schema.connect(path, mode="ro"))
+            clean = schema.prepare(writer, path, moment_of)
+            return cls(path, writer, reader, clean=clean)
+
+    @classmethod
+    def look(cls, path: Path) -> Database:
+        """Open a journal file that is there, only to read it, whoever writes to it meanwhile.
+
+        Refused: another schema than this program's, a damaged file, one that cannot be read.
+        """
+        with schema.opening(path) as opened:
+            opened.append(reader := schema.connect(path, mode="ro"))
+            schema.check_current(reader, path)
+            return cls(path, reader, reader)
 
     def write(self, batch: Batch) -> list[Row]:
         """Commit a batch, wholly or not at all; return its entries as they will be read."""
         last_seq, last_frame = self.last_seq, self._frame_id
         try:
-            rows = self._write(batch)
-        except sqlite3.Error as error:
-            with suppress(sqlite3.Error):
-                self._writer.rollback()
+            return self._write(batch)
+        except StorageError:
             self.last_seq, self._frame_id = last_seq, last_frame
             self._rings.clear()
-            raise _in_plain_words(self.path, error) from error
-        return rows
+            raise
+
+    def retain(self, vehicle: str, keep: Keep) -> Iterator[Retained]:
+        """Let go of what need not be kept of a vehicle: one small transaction a step.
+
+        Each step gives the same object, counted up.
+        """
+        yield from Retention(self._transaction, vehicle, keep, self._thinned).steps()
+        with suppress(sqlite3.Error):  # the file is shortened by moving the log into it
+            self._writer.execute("PRAGMA wal_checkpoint(PASSIVE)")
 
     def entries(self, after_seq: int, limit: int) -> list[Row]:
         """Return entries after `after_seq`, in order."""
@@ -150,9 +180,60 @@ class Database:
             "vehicle = ? AND seq > ? ORDER BY seq LIMIT ?", vehicle, after_seq, limit
         )
 
+    def track(
+        self,
+        vehicle: str,
+        since: datetime,
+        until: datetime,
+        after: tuple[int, int] | None,
+        limit: int,
+    ) -> list[Told]:
+        """Return entries that count for a moment from `since` to `until`, both included.
+
+        They come in the order of (at, seq); `after` is that of the last one read.
+        """
+        start = (milliseconds(since), 0)
+        first, seq = max(after or start, start)
+        rows = self._select(
+            "SELECT seq, at, received_at, body FROM entry WHERE vehicle = ?"
+            " AND at BETWEEN ? AND ? AND (at, seq) > (?, ?) ORDER BY at, seq LIMIT ?",
+            *(vehicle, first, milliseconds(until), first, seq, limit),
+        )
+        return [(seq, at, moment(ms), body) for seq, at, ms, body in rows]
+
+    def trips(self, vehicle: str, since: datetime, until: datetime, limit: int) -> list[bytes]:
+        """Return the bodies of trips under way at any time from `since` to `until`, in order."""
+        rows = self._select(
+            "SELECT body FROM trip WHERE vehicle = ? AND started_at <= ? AND ended_at >= ?"
+            " ORDER BY started_at LIMIT ?",
+            *(vehicle, milliseconds(until), milliseconds(since), limit),
+        )
+        return [body for (body,) in rows]
+
+    def counts(self, vehicle: str) -> Held:
+        """Return what is kept of a vehicle."""
+        rows = self._select(
+            "SELECT rows, bytes, (SELECT min(at) FROM entry WHERE vehicle = ?1),"
+            " (SELECT max(at) FROM entry WHERE vehicle = ?1) FROM held"
+            " WHERE vehicle = ?1 AND rows > 0",
+            vehicle,
+        )
+        for number, size, oldest, newest in rows:
+            return Held(number, size, moment(oldest), moment(newest))
+        return Held(0, 0, None, None)
+
+    def vehicles(self) -> list[str]:
+        """Return the keys of all vehicles that have entries, sorted."""
+        return [key for (key,) in self._select(_VEHICLES)]
+
     def cursors(self) -> dict[str, int]:
         """Return how far each sink has got."""
         return dict(self._select("SELECT sink, seq FROM cursor"))
+
+    def overtaken(self) -> dict[str, tuple[int, int]]:
+        """Return of each sink how many entries went before it had them, and how many were told."""
+        rows = self._select("SELECT sink, overtaken, announced FROM cursor")
+        return {sink: (overtaken, announced) for sink, overtaken, announced in rows}
 
     def checkpoints(self) -> dict[str, tuple[int, bytes]]:
         """Return the last checkpoint of every vehicle: (seq, body)."""
@@ -169,7 +250,7 @@ class Database:
         return [
             FrameRecord(
                 tracker_id=tracker_id,
-                received_at=_EPOCH + ms * _MS,
+                received_at=moment(ms),
                 direction=direction,
                 protocol=protocol,
                 transport=transport,
@@ -184,44 +265,89 @@ class Database:
         with self._reader_lock:
             self._reader.close()
         with suppress(sqlite3.Error):  # what is in the write-ahead log is safe there
+            if self._damaged or not self._clean:
+                self._writer.execute(_SET_CLEAN, (int(not self._damaged),))
             self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         self._writer.close()
 
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        """Commit what is done within, and know what the oldest entry is then; or undo it all."""
+        writer = self._writer
+        try:
+            writer.execute("BEGIN IMMEDIATE")
+            if self._clean:
+                writer.execute(_SET_CLEAN, (0,))
+            yield writer
+            first = writer.execute("SELECT min(seq) FROM entry").fetchone()[0]
+            writer.execute("COMMIT")
+        except sqlite3.Error as error:
+            with suppress(sqlite3.Error):
+                writer.rollback()
+            raise self._refused(error) from error
+        self._clean = False
+        self.first_seq = first or self.last_seq + 1
+
     def _write(self, batch: Batch) -> list[Row]:
         rows: list[Row] = []
-        stored: list[tuple[int, str, int, bytes]] = []
+        stored: list[tuple[int, str, int, bytes, int, bool]] = []
+        travelled: list[Entry] = []
         for entry in batch.entries:
             self.last_seq += 1
-            ms = (entry.received_at - _EPOCH) // _MS
-            stored.append((self.last_seq, entry.vehicle, ms, entry.body))
-            rows.append((self.last_seq, entry.vehicle, _EPOCH + ms * _MS, entry.body))
-        execute, executemany = self._writer.execute, self._writer.executemany
-        first_seq = self.first_seq
-        execute("BEGIN IMMEDIATE")
-        if stored:
-            executemany("INSERT INTO entry VALUES (?, ?, ?, ?)", stored)
-            execute("UPDATE meta SET value = ? WHERE name = 'last_seq'", (self.last_seq,))
-        if batch.frames:
-            self._write_frames(batch.frames)
-        if batch.checkpoints:
-            executemany(
-                "INSERT OR REPLACE INTO vehicle_state VALUES (?, ?, ?)",
-                [(vehicle, seq, body) for vehicle, (seq, body) in batch.checkpoints.items()],
-            )
-        if batch.cursors:
-            executemany("INSERT OR REPLACE INTO cursor VALUES (?, ?)", batch.cursors.items())
-        if batch.purged is not None:
-            vehicle, trackers = batch.purged
-            execute("DELETE FROM entry WHERE vehicle = ?", (vehicle,))
-            execute("DELETE FROM vehicle_state WHERE vehicle = ?", (vehicle,))
-            executemany("DELETE FROM frame WHERE tracker = ?", [(one,) for one in trackers])
-            for tracker in trackers:
-                self._rings.pop(tracker, None)
-            first = execute("SELECT min(seq) FROM entry").fetchone()[0]
-            first_seq = first or self.last_seq + 1
-        execute("COMMIT")
-        self.first_seq = first_seq
+            ms = milliseconds(entry.received_at)
+            at = ms if entry.at is None else milliseconds(entry.at)
+            stored.append((self.last_seq, entry.vehicle, ms, entry.body, at, entry.plain))
+            rows.append((self.last_seq, entry.vehicle, moment(ms), entry.body))
+            if entry.trips or entry.recounted:
+                travelled.append(entry)
+        with self._transaction() as connection:
+            execute, executemany = connection.execute, connection.executemany
+            if stored:
+                executemany(_INSERT_ENTRY, stored)
+                execute("UPDATE meta SET value = ? WHERE name = 'last_seq'", (self.last_seq,))
+            for entry in travelled:
+                self._write_trips(entry)
+            if batch.frames:
+                self._write_frames(batch.frames)
+            if batch.checkpoints:
+                executemany(
+                    "INSERT OR REPLACE INTO vehicle_state VALUES (?, ?, ?)",
+                    [(vehicle, seq, body) for vehicle, (seq, body) in batch.checkpoints.items()],
+                )
+            if batch.cursors:
+                executemany(_SET_CURSOR, batch.cursors.items())
+            if batch.announced:
+                executemany(
+                    _SET_ANNOUNCED, [(count, sink) for sink, count in batch.announced.items()]
+                )
+            if batch.purged is not None:
+                self._purge(*batch.purged)
         return rows
+
+    def _write_trips(self, entry: Entry) -> None:
+        if entry.recounted is not None:
+            since, until = map(milliseconds, entry.recounted)
+            self._writer.execute(
+                "DELETE FROM trip WHERE vehicle = ? AND started_at BETWEEN ? AND ?",
+                (entry.vehicle, since, until),
+            )
+        self._writer.executemany(
+            "INSERT OR REPLACE INTO trip VALUES (?, ?, ?, ?)",
+            [
+                (entry.vehicle, milliseconds(started), milliseconds(ended), body)
+                for started, ended, body in entry.trips
+            ],
+        )
+
+    def _purge(self, vehicle: str, trackers: tuple[str, ...]) -> None:
+        for table in ("entry", "trip", "vehicle_state", "held"):
+            self._writer.execute(f"DELETE FROM {table} WHERE vehicle = ?", (vehicle,))  # noqa: S608 - ours
+        self._writer.executemany(
+            "DELETE FROM frame WHERE tracker = ?", [(one,) for one in trackers]
+        )
+        self._thinned.pop(vehicle, None)
+        for tracker in trackers:
+            self._rings.pop(tracker, None)
 
     def _write_frames(self, frames: list[FrameRecord]) -> None:
         rows = []
@@ -229,7 +355,7 @@ class Database:
         for frame in frames:
             tracker, self._frame_id = frame.tracker_id, self._frame_id + 1
             rows.append((
-                self._frame_id, tracker, (frame.received_at - _EPOCH) // _MS, frame.direction,
+                self._frame_id, tracker, milliseconds(frame.received_at), frame.direction,
                 frame.protocol, frame.transport, frame.note, frame.data,
             ))  # fmt: skip
             ring = self._rings.get(tracker) or self._load_ring(tracker)
@@ -252,59 +378,19 @@ class Database:
             f"SELECT seq, vehicle, received_at, body FROM entry WHERE {where}",  # noqa: S608 - ours
             *arguments,
         )
-        return [(seq, vehicle, _EPOCH + ms * _MS, body) for seq, vehicle, ms, body in rows]
+        return [(seq, vehicle, moment(ms), body) for seq, vehicle, ms, body in rows]
 
     def _select(self, statement: str, *arguments: object) -> list[tuple[Any, ...]]:
         try:
             with self._reader_lock:
                 return self._reader.execute(statement, arguments).fetchall()
         except sqlite3.Error as error:
-            raise _in_plain_words(self.path, error) from error
+            raise self._refused(error) from error
 
-
-def _prepare(connection: sqlite3.Connection, path: Path) -> None:
-    """Bring a database to this program's schema, copied first if it holds an older one."""
-    version: int = connection.execute("PRAGMA user_version").fetchone()[0]
-    known = len(MIGRATIONS)
-    if version > known:
-        raise StorageError(
-            f"{path} was written by a newer version of this program (schema {version}, this one"
-            f" knows {known}): install that version again, or move the file away to start anew"
-        )
-    connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # only counts before the first table
-    connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA synchronous = FULL")
-    connection.execute(f"PRAGMA journal_size_limit = {_WAL_BYTES}")
-    if 0 < version < known:
-        _copy(connection, path.with_name(f"{path.name}.v{version}"))
-    for number, script in enumerate(MIGRATIONS[version:], version + 1):
-        connection.executescript(
-            f"BEGIN IMMEDIATE;\n{script};\nPRAGMA user_version = {number};\nCOMMIT;"
-        )
-    # That it cannot be written should be known now, not at the first report.
-    connection.execute("BEGIN IMMEDIATE")
-    connection.execute("ROLLBACK")
-
-
-def _copy(connection: sqlite3.Connection, target: Path) -> None:
-    """Copy a database to `target`, which appears whole or not at all."""
-    part = target.with_name(f"{target.name}.part")
-    part.unlink(missing_ok=True)
-    os.close(os.open(part, os.O_RDWR | os.O_CREAT, 0o600))
-    copy = sqlite3.connect(part)
-    try:
-        connection.backup(copy)
-    finally:
-        copy.close()
-    part.replace(target)
-
-
-def _in_plain_words(path: Path, error: OSError | sqlite3.Error | StorageError) -> StorageError:
-    if isinstance(error, StorageError):
-        return error
-    if isinstance(error, OSError):
-        return StorageError(f"cannot write {path}: {error.strerror}")
-    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-    if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
-        return StorageError(f"{path} is damaged: {error}")
-    return StorageError(f"cannot use {path}: {error}")
+    def _refused(self, error: sqlite3.Error) -> StorageError:
+        """Return the reason in words; damage is remembered until the file is closed."""
+        refused = schema.in_plain_words(self.path, error)
+        if not isinstance(refused, DamagedFileError):
+            return refused
+        self._damaged = True
+        return DamagedFileError(f"{refused}; the bridge sets it aside when it starts again")

@@ -16,31 +16,37 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Protocol
 
-import msgspec
-
+from bridge import live as lives
 from bridge import record as rows
-from bridge.errors import StorageError
+from bridge.config import Rules
 from bridge.frames import FrameRecord
 from bridge.journal import Entry, Journal
+from bridge.live import Live
 from bridge.model import Report
-from bridge.record import Record
+from bridge.record import Record, Row
 from bridge.registry import Vehicle
-from bridge.vehicle import EMPTY, Folded, VehicleState, fold
+from bridge.trips import Trip
+from bridge.vehicle import AnyAct, Recounted, VehicleState, judge
+
+__all__ = ["Counters", "Fleet", "Live", "Watcher"]
 
 _log = logging.getLogger(__name__)
 
 CHECKPOINT_EVERY = 200
 """Reports of a vehicle between two checkpoints: what a restart folds again, in a few ms."""
 
-ASLEEP = timedelta(hours=24)
-"""How long a parked vehicle may be silent before that is no sleep any more."""
+RulesOf = Callable[[str], Rules]
+"""What holds for a vehicle, by its key."""
 
 
 class Watcher(Protocol):
     """Someone who tells the world; every method is called on the event loop and returns at once."""
 
-    def committed(self, seq: int, key: str, record: Record) -> None:
-        """A report is on disk."""
+    def committed(self, seq: int, key: str, row: Row) -> None:
+        """A row is on disk."""
+
+    def waiting(self, key: str, record: Record) -> None:
+        """A report has come that cannot be put on disk now, and waits for that in memory."""
 
     def changed(self, key: str) -> None:
         """Something in a vehicle's state payload is new."""
@@ -50,31 +56,6 @@ class Watcher(Protocol):
 
     def happened(self, event: dict[str, Any]) -> None:
         """Something for ``bridge/event``."""
-
-
-class Checkpoint(msgspec.Struct, frozen=True):
-    """What is kept of a vehicle beside its rows."""
-
-    state: VehicleState
-    position_seq: int = 0
-    last_seen: datetime | None = None
-    transport: str = ""
-
-
-@dataclass(slots=True)
-class Live:
-    """A vehicle now. `folded` runs ahead of `state`, which is committed and may be published."""
-
-    vehicle: Vehicle
-    folded: VehicleState = EMPTY
-    state: VehicleState = EMPTY
-    seq: int = 0
-    position_seq: int = 0
-    last_seen: datetime | None = None
-    transport: str = ""
-    unsaved: int = 0
-    deaf: bool = False
-    """Removed while reports were on their way."""
 
 
 @dataclass(slots=True)
@@ -95,15 +76,19 @@ class Counters:
 class Fleet:
     """Every accepted vehicle, by its key. `live_age`: an older report is old news when it comes."""
 
-    def __init__(self, journal: Journal, live_age: timedelta) -> None:
+    def __init__(self, journal: Journal, live_age: timedelta, rules: RulesOf) -> None:
         self.journal = journal
         self.live_age = live_age
+        self.rules = rules
         self.vehicles: dict[str, Live] = {}
         self.watchers: list[Watcher] = []
         self.counters = Counters()
         self._purging: set[str] = set()
         """Keys whose history is going, and must not be read any more."""
         self._waiting_for_room: dict[Callable[[], None], None] = {}
+        self._unwritten: dict[int, tuple[str, Record]] = {}
+        """Reports on their way to the disk, by a number of their own, in the order they came."""
+        self._number = 0
 
     # --- what was ---------------------------------------------------------------------------------
 
@@ -116,7 +101,7 @@ class Fleet:
     def take_in(self, vehicle: Vehicle) -> Live:
         """Add a vehicle that was accepted; a key that was removed comes back with what it had."""
         if vehicle.key in self._purging:
-            live = Live(vehicle)
+            live = Live(vehicle, self.rules(vehicle.key))
         else:
             live = self._restored(vehicle, self.journal.checkpoints())
         self.vehicles[vehicle.key] = live
@@ -126,6 +111,7 @@ class Fleet:
         """Forget a vehicle that was removed, and with `purge` its history."""
         live = self.vehicles.pop(vehicle.key, None)
         if live is not None:
+            self._checkpoint(live)
             live.deaf = True
         if purge:
             self._purging.add(vehicle.key)
@@ -133,35 +119,8 @@ class Fleet:
             self.journal.purge(vehicle.key, vehicle.ids, gone)
 
     def _restored(self, vehicle: Vehicle, checkpoints: dict[str, tuple[int, bytes]]) -> Live:
-        live = Live(vehicle)
-        seq, body = checkpoints.get(vehicle.key, (0, b""))
-        try:
-            saved = msgspec.json.decode(body, type=Checkpoint) if body else Checkpoint(EMPTY)
-        except (msgspec.DecodeError, msgspec.ValidationError) as error:
-            _log.error("%s: folded anew from its whole history: %s", vehicle.key, error)
-            seq, saved = 0, Checkpoint(EMPTY)
-        live.folded = live.state = saved.state
-        live.position_seq, live.last_seen = saved.position_seq, saved.last_seen
-        live.transport, live.seq = saved.transport, seq
-        while page := self.journal.entries_of(vehicle.key, seq, 1000):
-            for seq, _, _, body in page:
-                try:
-                    record = rows.decode(body)
-                except StorageError as error:
-                    _log.error("%s: row %d is left out: %s", vehicle.key, seq, error)
-                    continue
-                self._fold(
-                    live,
-                    record.report,
-                    late=record.late,
-                    late_alarms=record.late_alarms,
-                    silent=record.silent,
-                )
-                if live.folded.fix is not live.state.fix:
-                    live.position_seq = seq
-                live.state, live.seq, live.transport = live.folded, seq, record.transport
-                live.last_seen = record.report.received_at
-        return live
+        saved = checkpoints.get(vehicle.key, (0, b""))
+        return lives.restored(vehicle, self.rules(vehicle.key), self.journal, saved)
 
     def checkpoint_all(self) -> None:
         """Queue the state of every vehicle, before the journal closes."""
@@ -170,8 +129,7 @@ class Fleet:
 
     def _checkpoint(self, live: Live) -> None:
         live.unsaved = 0
-        saved = Checkpoint(live.state, live.position_seq, live.last_seen, live.transport)
-        self.journal.checkpoint(live.vehicle.key, live.seq, msgspec.json.encode(saved))
+        self.journal.checkpoint(live.vehicle.key, live.seq, lives.checkpoint(live))
 
     # --- what comes -------------------------------------------------------------------------------
 
@@ -204,52 +162,91 @@ class Fleet:
         """
         self.counters.reports += 1
         before = live.folded
-        late, late_alarms = self._is_late(before, report, now)
-        folded = self._fold(live, report, late=late, late_alarms=late_alarms, silent=waited)
-        record = Record(
-            report, live.transport, folded.verdict, late, waited, folded.rings, late_alarms
+        judged = judge(
+            before, report, now=now, live_age=self.live_age, silent=waited, limits=live.limits
         )
-        entry = Entry(live.vehicle.key, report.received_at, rows.encode(record))
-        done = partial(self._committed, live, record, live.folded, then)
-        if not self.journal.append(entry, list(frames), done):
+        folded = live.fold(Record(report, live.transport, judged))
+        record = Record(report, live.transport, judged, folded.rings, folded.trip)
+        entry = Entry(
+            live.vehicle.key,
+            report.received_at,
+            rows.encode(record),
+            at=judged.at,
+            precious=report.alarm is not None,
+            plain=_is_plain(before, record, folded.state),
+            trips=_as_stored(folded.trip),
+        )
+        self._number += 1
+        number = self._number
+        self._unwritten[number] = (live.vehicle.key, record)
+
+        def written() -> None:
+            del self._unwritten[number]
+            if then is not None:
+                then()
+
+        if not self._queue(live, record, entry, list(frames), written):
+            del self._unwritten[number]
             live.folded = before
             self.counters.lost += 1
             return False
+        if self.journal.failed is not None and not waited:
+            self._tell_unwritten(live.vehicle.key, record)
         return True
 
-    def _is_late(self, state: VehicleState, report: Report, now: datetime) -> tuple[bool, bool]:
-        """Return whether a report, and whether its alarms, are old news on arrival (rule L).
+    def faulted(self) -> None:
+        """Note that the journal cannot be written: what waits for it is told all the same."""
+        for key, record in list(self._unwritten.values()):
+            if not record.judged.silent:
+                self._tell_unwritten(key, record)
 
-        A receiver without a lock may carry a stale clock, so its time proves nothing. An alarm is
-        old only by a clock that has been seen right, which the last good live fix shows.
-        """
-        replayed = "replayed" in report.extra
-        age = now - (report.device_time or report.received_at)
-        old = age > self.live_age and (report.fix is None or report.fix.valid)
-        return replayed or old, replayed or (old and state.fix is not None)
+    def _tell_unwritten(self, key: str, record: Record) -> None:
+        if key in self.vehicles:
+            for watcher in self.watchers:
+                watcher.waiting(key, record)
 
-    def _fold(
-        self, live: Live, report: Report, *, late: bool, late_alarms: bool, silent: bool
-    ) -> Folded:
-        folded = fold(live.folded, report, late=late, late_alarms=late_alarms, silent=silent)
-        live.folded = folded.state
-        return folded
+    def act(self, live: Live, act: AnyAct, then: Callable[[], None] | None = None) -> bool:
+        """Fold what is no report and queue it. False: it found no place."""
+        before = live.folded
+        folded = live.fold(act)
+        recounted = act if isinstance(act, Recounted) else None
+        entry = Entry(
+            live.vehicle.key,
+            act.at,
+            rows.encode(act),
+            at=act.at,
+            precious=True,
+            trips=_as_stored(folded.trip, *(recounted.trips if recounted else ())),
+            recounted=(recounted.since, recounted.until) if recounted else None,
+        )
+        if self._queue(live, act, entry, [], then):
+            return True
+        live.folded = before
+        return False
+
+    def _queue(
+        self,
+        live: Live,
+        row: Row,
+        entry: Entry,
+        frames: list[FrameRecord],
+        then: Callable[[], None] | None,
+    ) -> bool:
+        done = partial(self._committed, live, row, live.folded, then)
+        return self.journal.append(entry, frames, done)
 
     def _committed(
         self,
         live: Live,
-        record: Record,
+        row: Row,
         state: VehicleState,
         then: Callable[[], None] | None,
         seq: int,
     ) -> None:
-        if state.fix is not live.state.fix:
-            live.position_seq = seq
         shows_more = len(state.reported) != len(live.state.reported) or (
             state.rung != live.state.rung
         )
-        live.state, live.seq = state, seq
-        live.unsaved += 1
+        live.settle(seq, state)
         if shows_more:
             self.devices_changed()
         if live.unsaved >= CHECKPOINT_EVERY and not live.deaf:
@@ -258,7 +255,7 @@ class Fleet:
             then()
         if not live.deaf:
             for watcher in self.watchers:
-                watcher.committed(seq, live.vehicle.key, record)
+                watcher.committed(seq, live.vehicle.key, row)
         if self._waiting_for_room and self.has_room:
             waiting, self._waiting_for_room = self._waiting_for_room, {}
             for resume in waiting:
@@ -280,3 +277,21 @@ class Fleet:
         """Tell what happened."""
         for watcher in self.watchers:
             watcher.happened(event)
+
+
+def _is_plain(before: VehicleState, record: Record, after: VehicleState) -> bool:
+    """Whether a row is only one more point, which thinning may take away."""
+    return (
+        record.report.alarm is None
+        and record.trip is None
+        and (before.values == after.values or record.judged.late)
+        and record.report.fix is not None
+    )
+
+
+def _as_stored(*ended: Trip | None) -> tuple[tuple[datetime, datetime, bytes], ...]:
+    return tuple(
+        (trip.started_at, trip.ended_at, rows.encode_trip(trip))
+        for trip in ended
+        if trip is not None
+    )

@@ -96,6 +96,10 @@ def vehicle_payload(  # noqa: PLR0913 - named facts of one payload, no behaviour
         entity.key: _component(entity, identifier, key, topics.vehicle(key, entity.source))
         for entity in shown(reported, rung)
     }
+    components["acknowledge"] |= {
+        "command_topic": topics.request("device/acknowledge"),
+        "payload_press": json.dumps({"key": key}),
+    }
     if icon:
         components["tracker"]["icon"] = icon
     return _payload(topics, version, device, components)

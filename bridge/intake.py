@@ -11,19 +11,26 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
+from bridge import clock, episodes, rhythm
+from bridge.command import AcknowledgeAlarm
 from bridge.config import Config
-from bridge.fleet import ASLEEP, Fleet, Live, Watcher
+from bridge.errors import RequestError
+from bridge.fleet import Fleet, Live, Watcher
 from bridge.frames import FrameRecord
 from bridge.journal import Journal
 from bridge.log import Once, bound, tail
-from bridge.model import Report
+from bridge.model import Message, Report
 from bridge.protocols.connection import Event, Received, Rejected
+from bridge.protocols.encoding import Target, UnsupportedCommandError, encode
+from bridge.protocols.registry import COMMANDS
 from bridge.reception import Reception, tell_rejected
 from bridge.registry import Registry, Vehicle
 from bridge.sessions import Session, Sessions
+from bridge.vehicle import Acknowledged
 
 __all__ = ["Intake", "Live", "Watcher", "full_id"]
 
@@ -43,7 +50,7 @@ class Intake:
         self.journal = journal
         self.live_age = timedelta(seconds=config.limits.live_age_s)
         self.sessions = Sessions(idle=timedelta(seconds=config.limits.idle_s))
-        self.fleet = Fleet(journal, self.live_age)
+        self.fleet = Fleet(journal, self.live_age, config.rules)
         self.vehicles = self.fleet.vehicles
         self.watchers = self.fleet.watchers
         self.counters = self.fleet.counters
@@ -86,7 +93,9 @@ class Intake:
         self._speaks(live, tracker_id, session, now)
         live.transport = session.transport
         live.last_seen = now
-        return self._take_known(event, live, tracker_id, session, now, again=again)
+        taken = self._take_known(event, live, tracker_id, session, now, again=again)
+        self._learn(event, live, session, now)
+        return taken
 
     def _take_known(  # noqa: PLR0913 - an event and all that is known of how it came
         self,
@@ -123,6 +132,39 @@ class Intake:
         session.withdraw(pending)
         return False
 
+    def _learn(self, event: Received, live: Live, session: Session, now: datetime) -> None:
+        """Learn what a message shows of its tracker beside what it says: rhythm, data, clock."""
+        said = event.messages[0]
+        live.rhythm = rhythm.heard(
+            live.rhythm,
+            now,
+            "report" if isinstance(said, Report) else "heartbeat",
+            parked=live.folded.parked_since is not None,
+        )
+        session.patience_s = rhythm.patience_s(live.rhythm)
+        size, packets = len(event.frame) + len(event.reply), 1 + bool(event.reply)
+        live.traffic = rhythm.carried(live.traffic, now, size, packets, session.transport)
+        known = live.folded.clocks.get(said.device_id)
+        if known is None:
+            return
+        if live.vehicle.timezone_minutes is None:
+            session.connection.set_utc_offset(clock.utc_offset_min(known))
+        self._advise(live, said, known)
+
+    def _advise(self, live: Live, said: Message, known: clock.Clock) -> None:
+        """Tell once how to set a tracker's clock right."""
+        zone = clock.wrong_zone(known)
+        advice = clock.advice(said.protocol, zone.minutes) if zone and zone.harmful else ""
+        if advice == live.advice:
+            return
+        live.advice = advice
+        self.fleet.devices_changed()
+        if zone and advice:
+            bound(_log, vehicle=live.vehicle.key, tracker=tail(said.device_id)).warning(
+                "%s Until then the bridge corrects it", advice
+            )
+            self._happened("wrong_time_zone", live.vehicle.key, None, minutes=str(zone.minutes))
+
     def left(self, session: Session) -> None:
         """Note that a peer is gone."""
         session.closed = True
@@ -144,7 +186,11 @@ class Intake:
         key = live.vehicle.key
         if session.vehicle != key:
             session.vehicle = key
-            session.connection.set_utc_offset(live.vehicle.timezone_minutes)
+            known = live.folded.clocks.get(tracker_id)
+            offset = live.vehicle.timezone_minutes
+            if offset is None and known is not None:
+                offset = clock.utc_offset_min(known)
+            session.connection.set_utc_offset(offset)
         session.tracker_id = tracker_id
         current = self.sessions.of(tracker_id)
         if session.closed or (current is session and session.speaks_for[tracker_id] == key):
@@ -197,6 +243,42 @@ class Intake:
         self.fleet.changed(vehicle.key)
         return live
 
+    def acknowledge(self, key: str, alarms: tuple[str, ...], now: datetime) -> tuple[str, ...]:
+        """Close the episodes of these alarms, or of all, for a person has seen them.
+
+        A tracker that is connected and still repeats one is told to stop, where its protocol has a
+        word for that. Returns the kinds that were going on; raises RequestError where none was.
+        """
+        live = self.vehicles[key]
+        lasting = episodes.shown(live.folded.episodes, now)
+        seen = tuple(kind for kind in lasting if not alarms or kind in alarms)
+        if not seen:
+            raise RequestError(f"no such alarm of {key} is going on")
+        if not self.fleet.act(live, Acknowledged(at=now, alarms=seen)):
+            raise RequestError("the journal cannot be written now; try again later")
+        if any(lasting[kind].count > 1 for kind in seen) or not self.config.alarms.auto_receipt:
+            self._cancel(live, now)
+        self._happened("alarm_acknowledged", key, None, alarms=", ".join(seen))
+        return seen
+
+    def _cancel(self, live: Live, now: datetime) -> None:
+        """Tell a vehicle's connected trackers to stop repeating their alarm."""
+        for tracker_id in live.vehicle.trackers:
+            session = self.sessions.of(tracker_id)
+            protocol = session.connection.protocol if session is not None else None
+            if session is None or protocol is None:
+                continue
+            target = Target(device_id=tracker_id, now=now)
+            with suppress(UnsupportedCommandError):
+                word = encode(protocol.name, COMMANDS[protocol.name], AcknowledgeAlarm(), target)
+                session.send(word)
+                self.journal.append_frames([
+                    FrameRecord(
+                        tracker_id=tracker_id, received_at=now, direction="out",
+                        protocol=protocol.name, transport=session.transport, note="", data=word,
+                    )
+                ])  # fmt: skip
+
     def _accepted(self, device_id: str, name: str, now: datetime) -> Vehicle:
         return self.accept(device_id, name=name, now=now).vehicle
 
@@ -248,12 +330,13 @@ class Intake:
     def link(self, key: str, now: datetime) -> str:
         """Return connected, asleep (parked and silent, which is well) or lost."""
         live = self.vehicles[key]
-        if any(self.sessions.of(tracker_id) is not None for tracker_id in live.vehicle.trackers):
-            return "connected"
-        parked = live.state.values.get("ignition") is False or live.state.motion is False
-        if live.last_seen is not None and parked and now - live.last_seen < ASLEEP:
-            return "asleep"
-        return "lost"
+        return rhythm.link(
+            connected=any(self.sessions.of(one) is not None for one in live.vehicle.trackers),
+            last_seen=live.last_seen,
+            parked=live.state.parked_since is not None,
+            rhythm=live.rhythm,
+            now=now,
+        )
 
     def _happened(self, kind: str, key: str, session: Session | None, **more: str) -> None:
         described = session.described if session is not None else {}

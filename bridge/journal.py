@@ -11,10 +11,11 @@ larger the groups and the fewer the fsyncs a report. A report costs the loop one
 task, no future.
 
 The journal is history and outbox in one: an entry is a row with a `seq`, every output is a cursor.
-It knows nothing of reports; bodies are bytes.
+It knows nothing of reports; bodies are bytes. What need not be kept any longer is let go in small
+steps between the groups.
 
-Threads: what queues, `cursor` and the attributes belong to the event loop; `read`,
-`entries_of`, `frames_of` and `checkpoints` wait for the disk and may be called from any thread.
+Threads: what queues, `cursor` and the attributes belong to the event loop; what reads waits for
+the disk and may be called from any thread.
 """
 
 from __future__ import annotations
@@ -25,18 +26,25 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
-from bridge.database import Batch, Database, Entry, Row
+from bridge import schema
+from bridge.database import Batch, DamagedFileError, Database, Entry, Held, Row, Told
 from bridge.errors import StorageError
 from bridge.frames import FrameRecord
+from bridge.retention import Keep, Retained
+from bridge.schema import MomentOf
 
-__all__ = ["Entry", "FrameRecord", "Journal", "Row"]
+__all__ = ["Entry", "FrameRecord", "Held", "Journal", "Keep", "Retained", "Row", "Told"]
 
 FILE_NAME = "journal.db"
 
 CAPACITY = 1000
 """Entries that may wait for the disk: some seconds of the busiest day, and bounded memory."""
+
+RESERVED_FOR_ALARMS = 200
+"""Places beyond them that only precious entries get: alarms are the last to go (rule D)."""
 
 RETRY_S = 1.0
 """Between attempts while the disk refuses: soon enough to notice that it is free again."""
@@ -44,12 +52,25 @@ RETRY_S = 1.0
 _LINGER_S = 0.02
 """Nobody waits for a group without entries: it waits for one, lest each cursor cost an fsync."""
 
+_BREATH_S = 0.01
+"""Between two steps of retention: others want the disk, too."""
+
+
+@dataclass(slots=True)
+class _Retention:
+    """What is to be let go, and who waits to hear of it."""
+
+    steps: Iterator[Retained]
+    done: Callable[[Retained], None]
+    retained: Retained = field(default_factory=Retained)
+
 
 @dataclass(slots=True)
 class _Group(Batch):
     """A transaction to be, and who waits for it."""
 
     dones: list[Callable[[int], None]] = field(default_factory=list)
+    retentions: list[_Retention] = field(default_factory=list)
 
 
 class Journal:
@@ -69,10 +90,13 @@ class Journal:
         """Of the oldest entry still there; while there is none, what the next one will get."""
         self.failed: str | None = None
         self.on_fault: Callable[[str | None], None] | None = None
+        self.rescued: Path | None = None
+        """Where a damaged file lies now that was found in this one's place."""
 
         self._capacity = capacity
         self._retry_s = retry_s
         self._cursors = database.cursors()
+        self._overtaken = database.overtaken()
         self._in_flight = 0
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -83,15 +107,37 @@ class Journal:
         self._thread: threading.Thread | None = None
 
         self._database = database
+        self._retentions: deque[_Retention] = deque()
         self._fault: str | None = None
 
     @classmethod
-    def open(cls, folder: Path, *, capacity: int = CAPACITY, retry_s: float = RETRY_S) -> Journal:
+    def open(
+        cls,
+        folder: Path,
+        *,
+        capacity: int = CAPACITY,
+        retry_s: float = RETRY_S,
+        moment_of: MomentOf | None = None,
+        rescue: bool = False,
+    ) -> Journal:
         """Open or create the journal of a data folder.
 
-        Raises StorageError: newer schema than this program's, damaged, or not writable.
+        `moment_of` dates the rows of an older schema when it is migrated; see `Database.open`.
+        `rescue`: a damaged file is moved aside, which `rescued` tells, and a new one begun.
+        Raises StorageError: newer schema than this program's, damaged, locked, not writable.
         """
-        return cls(Database.open(folder / FILE_NAME), capacity=capacity, retry_s=retry_s)
+        path = folder / FILE_NAME
+        rescued = None
+        try:
+            database = Database.open(path, moment_of)
+        except DamagedFileError:
+            if not rescue:
+                raise
+            rescued = schema.set_aside(path, datetime.now(UTC))
+            database = Database.open(path)
+        journal = cls(database, capacity=capacity, retry_s=retry_s)
+        journal.rescued = rescued
+        return journal
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
         """Start the writer thread; every callback is called on `loop`."""
@@ -101,7 +147,7 @@ class Journal:
 
     @property
     def has_room(self) -> bool:
-        """Whether `append` takes another entry now."""
+        """Whether `append` takes another entry now, be it precious or not."""
         return self._in_flight < self._capacity
 
     def append(
@@ -109,10 +155,11 @@ class Journal:
     ) -> bool:
         """Queue an entry and the frames that belong to it; ``done(seq)`` follows its commit.
 
-        Never waits. False: the queue is full, nothing was taken. `done` is called on the loop, in
-        the order of appending.
+        Never waits. False: the queue is full, nothing was taken; a precious entry finds a place
+        somewhat longer. `done` is called on the loop, in the order of appending.
         """
-        if not self.has_room:
+        capacity = self._capacity + RESERVED_FOR_ALARMS if entry.precious else self._capacity
+        if self._in_flight >= capacity:
             return False
         self._in_flight += 1
         with self._wakeup:
@@ -142,6 +189,19 @@ class Journal:
         with self._wakeup:
             self._group().cursors[sink] = seq
 
+    def overtaken(self, sink: str) -> int:
+        """Return how many entries were let go for want of space before a sink had them, ever."""
+        return self._overtaken.get(sink, (0, 0))[0]
+
+    def to_announce(self, sink: str) -> int:
+        """Return how many of them the sink's listeners have not been told of; told they are now."""
+        overtaken, announced = self._overtaken.get(sink, (0, 0))
+        if overtaken > announced:
+            self._overtaken[sink] = (overtaken, overtaken)
+            with self._wakeup:
+                self._group().announced[sink] = overtaken
+        return overtaken - announced
+
     def purge(
         self, vehicle: str, trackers: Sequence[str], done: Callable[[], None] | None = None
     ) -> None:
@@ -156,6 +216,17 @@ class Journal:
                 group.dones.append(lambda _: done())
             self._open = None  # what comes after the purge survives it
 
+    def retain(self, vehicle: str, keep: Keep, done: Callable[[Retained], None]) -> None:
+        """Let go of what need not be kept of a vehicle, once all that was queued before is written.
+
+        A report waits for one step of it at most. `done` is called on the loop, unless the journal
+        is closed before: the next time goes on from there. To let entries go that were folded
+        since its last checkpoint, queue a new one first.
+        """
+        steps = self._database.retain(vehicle, keep)
+        with self._wakeup:
+            self._group().retentions.append(_Retention(steps, done))
+
     def cursor(self, sink: str) -> int:
         """Return how far a sink has got, 0 for one never heard of."""
         return self._cursors.get(sink, 0)
@@ -167,6 +238,29 @@ class Journal:
     def entries_of(self, vehicle: str, after_seq: int, limit: int) -> list[Row]:
         """Return committed entries of one vehicle after `after_seq`, in order."""
         return self._database.entries_of(vehicle, after_seq, limit)
+
+    def track(
+        self,
+        vehicle: str,
+        since: datetime,
+        until: datetime,
+        after: tuple[int, int] | None,
+        limit: int,
+    ) -> list[Told]:
+        """Return committed entries in the order of their own time; see `Database.track`."""
+        return self._database.track(vehicle, since, until, after, limit)
+
+    def trips(self, vehicle: str, since: datetime, until: datetime, limit: int) -> list[bytes]:
+        """Return the bodies of trips under way at any time from `since` to `until`, in order."""
+        return self._database.trips(vehicle, since, until, limit)
+
+    def counts(self, vehicle: str) -> Held:
+        """Return what is kept of a vehicle; costs nothing, however much that is."""
+        return self._database.counts(vehicle)
+
+    def vehicles(self) -> list[str]:
+        """Return the keys of all vehicles that have entries, sorted."""
+        return self._database.vehicles()
 
     def checkpoints(self) -> dict[str, tuple[int, bytes]]:
         """Return the last committed checkpoint of every vehicle: (seq, body)."""
@@ -213,6 +307,15 @@ class Journal:
             self._in_flight -= len(rows)
         self._tell(iter(group.dones), seq)
 
+    def _retained(self, work: _Retention) -> None:
+        for sink, missed in work.retained.overtaken.items():
+            overtaken, announced = self._overtaken.get(sink, (0, 0))
+            self._overtaken[sink] = (overtaken + missed, announced)
+        work.done(work.retained)
+
+    def _moved(self, first_seq: int) -> None:
+        self.first_seq = first_seq
+
     def _tell(self, dones: Iterator[Callable[[int], None]], seq: int) -> None:
         try:
             for done in dones:
@@ -248,11 +351,14 @@ class Journal:
                     self._wakeup.wait_for(lambda: self._closing, self._retry_s)
             with self._wakeup:
                 self._queue.popleft()
+            self._retentions.extend(group.retentions)
+            self._retain()  # however busy we are
 
     def _next(self) -> _Group | None:
         """Wait for the next group and close it to additions; None: nothing is left to do."""
+        while not self._wait():
+            self._retain()
         with self._wakeup:
-            self._wakeup.wait_for(lambda: self._queue or self._closing)
             if not self._queue:
                 return None
             group = self._queue[0]
@@ -262,6 +368,27 @@ class Journal:
             if group is self._open:
                 self._open = None
             return group
+
+    def _wait(self) -> bool:
+        """Wait for something to write, or to close; False: there is time for retention."""
+        with self._wakeup:
+            breath = _BREATH_S if self._retentions else None
+            return self._wakeup.wait_for(lambda: bool(self._queue) or self._closing, breath)
+
+    def _retain(self) -> None:
+        """Take one step of the retention that is under way."""
+        if not self._retentions or self._closing:
+            return
+        work = self._retentions[0]
+        try:
+            work.retained = next(work.steps)
+        except (StopIteration, StorageError) as end:
+            if isinstance(end, StorageError):
+                work.retained.fault = str(end)
+            self._retentions.popleft()
+            self._post(self._retained, work)
+        else:
+            self._post(self._moved, self._database.first_seq)
 
     def _commit(self, group: _Group) -> bool:
         try:

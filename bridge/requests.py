@@ -14,14 +14,17 @@ from typing import Any, Protocol
 
 import msgspec
 
-from bridge import redact
-from bridge.contract import OWNERS, Owner, Response
+from bridge import history, redact
+from bridge.contract import ALARM_KINDS, OWNERS, Owner, Response
 from bridge.errors import BridgeError, RequestError
 from bridge.intake import Intake, full_id
 from bridge.registry import Vehicle
 
 REPEAT_WITHIN = timedelta(minutes=10)
 MOST_REMEMBERED = 200
+READING = frozenset({"get_track", "get_trips"})
+"""They change nothing and their answers are large: a repeat is read anew."""
+DAY = timedelta(days=1)
 
 Body = dict[str, Any]
 
@@ -68,6 +71,9 @@ class Requests:
             "device/remove": self._remove,
             "device/rename": self._rename,
             "device/replace": self._replace,
+            "device/acknowledge": self._acknowledge,
+            "get_track": self._get_track,
+            "get_trips": self._get_trips,
             "capture": self._capture,
             "entities": self._entities,
             "republish": self._republish,
@@ -99,6 +105,7 @@ class Requests:
             response = {"status": "error", "error": str(error)}
         if transaction is not None:
             response["transaction"] = transaction
+        if transaction is not None and verb not in READING:
             self._answered[(verb, payload)] = (now, response)
             while len(self._answered) > MOST_REMEMBERED:
                 self._answered.popitem(last=False)
@@ -159,6 +166,45 @@ class Requests:
         self._intake.replaced(vehicle, new)
         self._announcer.vehicles_changed()
         return {"key": key, "trackers": list(vehicle.trackers)}
+
+    async def _acknowledge(self, body: Body) -> Body:
+        key, alarm = self._key(body), _text(body, "alarm")
+        if alarm and alarm not in ALARM_KINDS:
+            raise RequestError(f"unknown alarm {alarm!r}; known are {', '.join(ALARM_KINDS)}")
+        seen = self._intake.acknowledge(key, (alarm,) if alarm else (), self._intake.clock())
+        return {"key": key, "alarms": list(seen)}
+
+    def _key(self, body: Body) -> str:
+        key = _text(body, "key", required=True)
+        if key not in self._intake.vehicles:
+            raise RequestError(f"there is no vehicle {key!r}")
+        return key
+
+    async def _get_track(self, body: Body) -> history.Page:
+        key, span = self._key(body), self._span(body)
+        return await asyncio.to_thread(
+            history.points,
+            self._intake.journal,
+            key,
+            span,
+            _text(body, "after"),
+            _whole(body, "limit", history.MOST_POINTS, 1, history.MOST_POINTS),
+            everything=_flag(body, "all", default=False),
+        )
+
+    async def _get_trips(self, body: Body) -> Body:
+        key, span, after = self._key(body), self._span(body), _text(body, "after")
+        limit = _whole(body, "limit", history.MOST_TRIPS, 1, history.MOST_TRIPS)
+        journal = self._intake.journal
+        return (
+            await asyncio.to_thread(history.trips_of, journal, key, span, after, limit)
+        ).payload()
+
+    def _span(self, body: Body) -> history.Span:
+        """Return what `from` and `to` say: the day before `to`, and now, where they do not."""
+        since, until = _text(body, "from"), _text(body, "to")
+        end = history.moment(until, "to") if until else self._intake.clock()
+        return history.span(history.moment(since, "from") if since else end - DAY, end)
 
     async def _capture(self, body: Body) -> Body:
         device_id = _text(body, "id", required=True)

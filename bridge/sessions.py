@@ -52,6 +52,8 @@ class Session:
     vehicle: str = ""
     speaks_for: dict[str, str] = field(default_factory=dict)
     """Vehicle by tracker id, of every accepted tracker heard here: a gateway carries several."""
+    patience_s: float | None = None
+    """Silent for so long it is half open: three signs of life are missing; None: unknown."""
     closed: bool = False
     ending: bool = False
     _outbox: deque[Pending] = field(default_factory=deque)

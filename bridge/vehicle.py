@@ -1,7 +1,12 @@
-"""A vehicle as its reports have made it: VehicleState' = fold(VehicleState, Report). Pure.
+"""A vehicle as its journal has made it: VehicleState' = fold(VehicleState, row). Pure.
 
-Folding happens once, when a report comes in; the state after the newest report equals a replay of
-all of them in journal order. What it never sees is the session (who is connected, heartbeats).
+    report --judge--> Judgement      decided once, when it comes in: by clock and configuration
+    report, Judgement --fold--> VehicleState', what rings, the trip that ended
+    act --fold_act--> VehicleState'  what people and the bridge itself add to the journal
+
+The judgement is journalled with the report, so that the state after the newest row equals a replay
+of all of them, whatever the clock and the configuration say by then. What it never sees is the
+session: who is connected, heartbeats, bytes.
 """
 
 from __future__ import annotations
@@ -11,50 +16,43 @@ from typing import Any
 
 import msgspec
 
-from bridge.assess import DEFAULT_LIMITS, Limits, Sighting, Verdict, assess
-from bridge.model import Alarm, Cell, Fix, Report, Status
+from bridge import clock, episodes, trips
+from bridge.assess import DEFAULT_LIMITS, Limits, Sighting, Verdict, assess, distance_m
+from bridge.clock import Clock
+from bridge.episodes import Episode, Ring
+from bridge.model import Cell, Fix, Report, Status
+from bridge.trips import Journey, Point, Trip
 
 MOVING_KMH = 6.0
 STILL_KMH = 3.0
 """Hysteresis of motion: receivers at rest report up to 2 or 3 km/h."""
 
-EPISODE_END: dict[Alarm, timedelta] = {Alarm.SOS: timedelta(hours=24)}
-EPISODE_END_DEFAULT = timedelta(minutes=10)
-"""An alarm repeats about every 3 minutes while it lasts; three silent rounds end its episode."""
+SPEED_FROM_PLACES = timedelta(minutes=10)
+"""Two fixes this close in time tell how fast the vehicle went, where the frame does not."""
 
 STATUS_FIELDS: tuple[str, ...] = Status.__struct_fields__
-
-
-class Episode(msgspec.Struct, frozen=True, gc=False):
-    """An alarm from its first ring to its end."""
-
-    number: int
-    since: datetime
-    last: datetime
-    count: int
-
-
-class Ring(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """An episode that a report opened: what is told as an alarm."""
-
-    alarm: Alarm
-    episode: int
+DEFAULT_TRIPS = trips.Limits()
 
 
 class VehicleState(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """Everything the reports of a vehicle add up to. Empty: nothing is known yet."""
+    """Everything the journal of a vehicle adds up to. Empty: nothing is known yet."""
 
     values: dict[str, Any] = {}
     """The latest of each status field, by its name in `Status`."""
     said_at: dict[str, datetime] = {}
     """When each of them was last said."""
     fix: Fix | None = None
-    """The last good live fix."""
+    """The last good live fix that moved the vehicle: where it is."""
     fix_at: datetime | None = None
     fix_received_at: datetime | None = None
+    good_at: datetime | None = None
+    """Of the latest good fix, one that found it parked included: until when we know that."""
     doubtful: Fix | None = None
     doubtful_at: datetime | None = None
     motion: bool | None = None
+    still_since: datetime | None = None
+    parked_since: datetime | None = None
+    """Since when it is parked: the ignition is off, or, where that is unknown, it stands."""
     episodes: dict[str, Episode] = {}
     episode_count: int = 0
     rung: tuple[str, ...] = ()
@@ -62,6 +60,18 @@ class VehicleState(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True
     reported: tuple[str, ...] = ()
     """Fields of a fix or status that were ever given: what entities can be fed."""
     cell: Cell | None = None
+    clocks: dict[str, Clock] = {}
+    """What is learnt of each tracker's clock, by the id it gives; who spoke last is the last."""
+    journey: Journey = Journey()
+    """The trip that runs, if one does, and all metres since the first good fix."""
+    trip: Trip | None = None
+    """The latest one that ended."""
+    uncounted: tuple[datetime, datetime] | None = None
+    """From when to when late points have come that no trip and no odometer has counted yet."""
+    counted_seq: int = 0
+    """Up to this row of the journal all late points are counted."""
+    rang_at: datetime | None = None
+    """The time of the newest alarm that rang."""
     protocol: str = ""
     first_seen: datetime | None = None
     last_report: datetime | None = None
@@ -70,88 +80,297 @@ class VehicleState(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True
 EMPTY = VehicleState()
 
 
+class Judgement(msgspec.Struct, frozen=True, gc=False):
+    """What was decided about a report when it came in."""
+
+    at: datetime
+    """The moment it counts for: its own time by a clock put right, else when it came."""
+    verdict: Verdict | None
+    late: bool = False
+    """It was old news; then it changes no input and moves nothing."""
+    late_alarms: bool = False
+    """Its alarms were; then they leave episodes alone, and only an SOS opens one."""
+    silent: bool = False
+    """It waited for its tracker to be accepted; its alarms are not told."""
+
+
 class Folded(msgspec.Struct, frozen=True, gc=False):
-    """The state after a report, with what the report was taken for."""
+    """The state after a row, with what the row brought about."""
 
     state: VehicleState
-    verdict: Verdict | None
-    rings: tuple[Ring, ...]
+    rings: tuple[Ring, ...] = ()
+    trip: Trip | None = None
+    """The trip that ended with it."""
 
 
-def fold(  # noqa: PLR0913 - a report and what is known of its age
+class Act(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="act"):
+    """What stands in the journal beside reports."""
+
+    at: datetime
+
+
+class Acknowledged(Act, frozen=True, kw_only=True, omit_defaults=True, tag="acknowledged"):
+    """A person has seen these alarms; none named: all that were going on."""
+
+    alarms: tuple[str, ...] = ()
+
+
+class Silence(Act, frozen=True, kw_only=True, omit_defaults=True, tag="silence"):
+    """Nothing was heard for so long that a trip is over."""
+
+    trip: Trip | None = None
+
+
+class Recounted(Act, frozen=True, kw_only=True, omit_defaults=True, tag="recounted"):
+    """Late points were counted where they belong: from `since` to `until` these are the trips."""
+
+    since: datetime
+    until: datetime
+    seq: int
+    """Of the newest row that is counted now."""
+    metres: float
+    """To be added to the odometer."""
+    trips: tuple[Trip, ...] = ()
+    journey: Journey | None = None
+    """In place of the trip that runs, where the window reaches it."""
+
+
+AnyAct = Acknowledged | Silence | Recounted
+
+
+# --- judging --------------------------------------------------------------------------------------
+
+
+def judge(  # noqa: PLR0913 - a report, and what decides about it
     state: VehicleState,
     report: Report,
     *,
-    late: bool = False,
-    late_alarms: bool = False,
+    now: datetime,
+    live_age: timedelta,
     silent: bool = False,
     limits: Limits = DEFAULT_LIMITS,
-) -> Folded:
-    """Fold one report into a state.
+) -> Judgement:
+    """Decide what a report is taken for: late or live, and whether its fix may move the car.
 
-    `late`: it was old news when it arrived; then it changes no input and moves nothing.
-    `late_alarms`: its alarms were old news; then they leave episodes alone, and only an SOS opens
-    one. `silent`: it waited for its tracker to be accepted; its alarms are not told.
+    Its time counts by the clock as this very report lets us know it. A receiver without a lock may
+    have lost its clock, so its time proves nothing. An alarm is old only by a clock that has been
+    seen right, which a live fix shows (rule L).
     """
+    replayed = "replayed" in report.extra
+    fix = report.fix
+    at, old = report.received_at, False
+    if replayed or fix is None or fix.valid:
+        known = _clock_after(state, report)
+        at = clock.corrected(known, report) or at
+        old = now - at > live_age
+    late = replayed or old
+    late_alarms = replayed or (old and state.fix is not None)
+    verdict = verdict_on(state, report, at=at, late=late, limits=limits)
+    return Judgement(at, verdict, late, late_alarms, silent)
+
+
+def verdict_on(
+    state: VehicleState, report: Report, *, at: datetime, late: bool, limits: Limits
+) -> Verdict | None:
+    """Return the verdict on the fix of a report that counts for `at`, None where it has none."""
+    if report.fix is None:
+        return None
+    return assess(
+        report.fix,
+        at=at,
+        received_at=report.received_at,
+        late=late,
+        last_good=_sighting(state.fix, state.good_at),
+        doubtful=_sighting(state.doubtful, state.doubtful_at),
+        parked=_is_parked(state, report),
+        limits=limits,
+    )
+
+
+def _clock_after(state: VehicleState, report: Report) -> Clock:
+    known = state.clocks.get(report.device_id, clock.UNKNOWN)
+    return clock.learn(known, report, replayed="replayed" in report.extra)
+
+
+def _is_parked(state: VehicleState, report: Report) -> bool:
+    """Whether the vehicle is parked as far as a report that has just come lets us believe it."""
+    ignition = report.status.ignition
+    if ignition is None:
+        ignition = state.values.get("ignition")
+    if state.parked_since is None or ignition:
+        return False
+    speed = report.fix.speed_kmh if report.fix is not None else None
+    return ignition is False or speed is None or speed < MOVING_KMH
+
+
+def _sighting(fix: Fix | None, at: datetime | None) -> Sighting | None:
+    return None if fix is None or at is None else Sighting(fix, at)
+
+
+# --- folding --------------------------------------------------------------------------------------
+
+
+def fold(
+    state: VehicleState,
+    report: Report,
+    judged: Judgement,
+    limits: trips.Limits = DEFAULT_TRIPS,
+) -> Folded:
+    """Fold one report into a state, as it was judged."""
     received_at = report.received_at
     changes: dict[str, Any] = {"last_report": received_at, "protocol": report.protocol}
     if state.first_seen is None:
         changes["first_seen"] = received_at
-    verdict = _fold_fix(state, report, limits, changes, late=late)
+    learnt = _clock_after(state, report)
+    if learnt != state.clocks.get(report.device_id) or next(reversed(state.clocks)) != (
+        report.device_id
+    ):
+        others = {one: known for one, known in state.clocks.items() if one != report.device_id}
+        changes["clocks"] = others | {report.device_id: learnt}
     given = _given(report)
     if not state.reported or not given.issubset(state.reported):
         changes["reported"] = tuple(sorted(given.union(state.reported)))
-    if not late:
-        values = {
-            name: value
-            for name in STATUS_FIELDS
-            if (value := getattr(report.status, name)) is not None
-        }
-        if values:
-            changes["values"] = state.values | values
-            changes["said_at"] = state.said_at | dict.fromkeys(values, received_at)
-            if values.get("ignition") is False and "motion" not in changes:
-                changes["motion"] = False
-        if report.cell is not None:
-            changes["cell"] = report.cell
-    rings = () if silent else _fold_alarms(state, report, changes, late=late_alarms)
-    return Folded(msgspec.structs.replace(state, **changes), verdict, rings)
+    trip = None
+    if judged.late:
+        if judged.verdict is Verdict.HISTORICAL:
+            since, until = state.uncounted or (judged.at, judged.at)
+            changes["uncounted"] = (min(since, judged.at), max(until, judged.at))
+    else:
+        _fold_inputs(state, report, changes)
+        _fold_fix(state, report, judged, changes)
+        _fold_parking(state, judged.at, changes, limits)
+        trip = _fold_trip(state, report, judged, changes, limits)
+    rings = () if judged.silent else _fold_alarms(state, report, judged, changes)
+    return Folded(msgspec.structs.replace(state, **changes), rings, trip)
+
+
+def fold_act(state: VehicleState, act: AnyAct, limits: trips.Limits = DEFAULT_TRIPS) -> Folded:
+    """Fold what is no report into a state."""
+    changes: dict[str, Any] = {}
+    trip = None
+    match act:
+        case Acknowledged():
+            changes["episodes"] = episodes.acknowledged(state.episodes, act.alarms, act.at)
+        case Silence():
+            changes["journey"], trip = trips.silence(state.journey, act.at, limits)
+            changes |= {"trip": trip} if trip is not None else {}
+        case Recounted():
+            changes["journey"] = msgspec.structs.replace(
+                act.journey or state.journey, odometer_m=state.journey.odometer_m + act.metres
+            )
+            changes["uncounted"], changes["counted_seq"] = None, act.seq
+            newest = max(act.trips, key=_ended_at, default=None)
+            if newest and (state.trip is None or newest.ended_at >= state.trip.ended_at):
+                changes["trip"] = newest
+    return Folded(msgspec.structs.replace(state, **changes), trip=trip)
+
+
+def _ended_at(trip: Trip) -> datetime:
+    return trip.ended_at
+
+
+def _fold_inputs(state: VehicleState, report: Report, changes: dict[str, Any]) -> None:
+    values = {
+        name: value for name in STATUS_FIELDS if (value := getattr(report.status, name)) is not None
+    }
+    if values:
+        changes["values"] = state.values | values
+        changes["said_at"] = state.said_at | dict.fromkeys(values, report.received_at)
+    if report.cell is not None:
+        changes["cell"] = report.cell
 
 
 def _fold_fix(
-    state: VehicleState, report: Report, limits: Limits, changes: dict[str, Any], *, late: bool
-) -> Verdict | None:
-    fix = report.fix
+    state: VehicleState, report: Report, judged: Judgement, changes: dict[str, Any]
+) -> None:
+    fix, at = report.fix, judged.at
     if fix is None:
-        return None
-    verdict = assess(
-        fix,
-        received_at=report.received_at,
-        replayed="replayed" in report.extra,
-        last_good=_sighting(state.fix, state.fix_at),
-        doubtful=_sighting(state.doubtful, state.doubtful_at),
-        limits=limits,
-    )
-    if late:
-        return verdict
-    at = fix.time or report.received_at
-    if verdict is Verdict.JUMP:
+        return
+    if judged.verdict is Verdict.JUMP:
         changes["doubtful"], changes["doubtful_at"] = fix, at
-    elif verdict is Verdict.OK:
+    elif judged.verdict is Verdict.PARKED:
+        changes["good_at"] = at
+    elif judged.verdict is Verdict.OK:
         changes.update(
-            fix=fix, fix_at=at, fix_received_at=report.received_at, doubtful=None, doubtful_at=None
+            fix=fix,
+            fix_at=at,
+            good_at=at,
+            fix_received_at=report.received_at,
+            doubtful=None,
+            doubtful_at=None,
         )
-        speed = fix.speed_kmh
+        speed = fix.speed_kmh if fix.speed_kmh is not None else _speed_kmh(state, fix, at)
         if speed is not None:
             if speed >= MOVING_KMH:
                 changes["motion"] = True
             elif speed <= STILL_KMH or state.motion is None:
                 changes["motion"] = False
-    return verdict
 
 
-def _sighting(fix: Fix | None, at: datetime | None) -> Sighting | None:
-    return None if fix is None or at is None else Sighting(fix, at)
+def _speed_kmh(state: VehicleState, fix: Fix, at: datetime) -> float | None:
+    """Return how fast the vehicle has come here from where it was last seen, if that was lately."""
+    if state.fix is None or state.good_at is None:
+        return None
+    took = at - state.good_at
+    if not timedelta(0) < took <= SPEED_FROM_PLACES:
+        return None
+    return distance_m(state.fix, fix) / took.total_seconds() * 3.6
+
+
+def _fold_parking(
+    state: VehicleState, at: datetime, changes: dict[str, Any], limits: trips.Limits
+) -> None:
+    """Note since when the vehicle stands and is parked; without ignition it does not move."""
+    ignition = changes.get("values", state.values).get("ignition")
+    if ignition is False:
+        changes["motion"] = False
+    motion = changes.get("motion", state.motion)
+    still_since = (state.still_since or at) if motion is False else None
+    if ignition is None:
+        stands = still_since is not None and at - still_since >= limits.min_stop
+        parked_since = (state.parked_since or still_since) if stands else None
+    else:
+        parked_since = None if ignition else state.parked_since or at
+    changes["still_since"], changes["parked_since"] = still_since, parked_since
+
+
+def _fold_trip(
+    state: VehicleState,
+    report: Report,
+    judged: Judgement,
+    changes: dict[str, Any],
+    limits: trips.Limits,
+) -> Trip | None:
+    point = Point(
+        at=judged.at,
+        fix=report.fix if judged.verdict is Verdict.OK else None,
+        ignition=changes.get("values", state.values).get("ignition"),
+        moving=changes.get("motion", state.motion),
+    )
+    changes["journey"], trip, _ = trips.advance(state.journey, point, limits)
+    if trip is not None:
+        changes["trip"] = trip
+    return trip
+
+
+def _fold_alarms(
+    state: VehicleState, report: Report, judged: Judgement, changes: dict[str, Any]
+) -> tuple[Ring, ...]:
+    """Open, continue and end episodes; return those that began."""
+    if not state.episodes and report.alarm is None:
+        return ()
+    after, count, rings = episodes.heard(
+        state.episodes, state.episode_count, report, late=judged.late_alarms
+    )
+    if not judged.late:
+        after = episodes.cleared(after, state.values, report)
+    changes["episodes"], changes["episode_count"] = after, count
+    if rings:
+        changes["rang_at"] = max(judged.at, state.rang_at or judged.at)
+    fresh = {str(ring.alarm) for ring in rings}.difference(state.rung)
+    if fresh:
+        changes["rung"] = tuple(sorted(fresh.union(state.rung)))
+    return rings
 
 
 def _given(report: Report) -> set[str]:
@@ -161,41 +380,3 @@ def _given(report: Report) -> set[str]:
             name for name in Fix.__struct_fields__ if getattr(report.fix, name) is not None
         )
     return given
-
-
-def _fold_alarms(
-    state: VehicleState, report: Report, changes: dict[str, Any], *, late: bool
-) -> tuple[Ring, ...]:
-    """Open, continue and end episodes; return those that began."""
-    now = report.received_at
-    if not state.episodes and report.alarm is None:
-        return ()
-    episodes = running(state, now)
-    rings: list[Ring] = []
-    count = state.episode_count
-    for alarm in report.alarms:
-        going = episodes.get(alarm)
-        if late and (going is not None or alarm is not Alarm.SOS):
-            rings.append(Ring(alarm, 0))
-        elif going is not None:
-            episodes[alarm] = Episode(going.number, going.since, now, going.count + 1)
-        else:
-            count += 1
-            episodes[alarm] = Episode(count, now, now, 1)
-            rings.append(Ring(alarm, count))
-    if episodes != state.episodes:
-        changes["episodes"] = episodes
-        changes["episode_count"] = count
-    fresh = {str(ring.alarm) for ring in rings}.difference(state.rung)
-    if fresh:
-        changes["rung"] = tuple(sorted(fresh.union(state.rung)))
-    return tuple(rings)
-
-
-def running(state: VehicleState, now: datetime) -> dict[str, Episode]:
-    """Return the episodes that have not ended by time at `now`."""
-    return {
-        kind: episode
-        for kind, episode in state.episodes.items()
-        if now - episode.last < EPISODE_END.get(Alarm(kind), EPISODE_END_DEFAULT)
-    }

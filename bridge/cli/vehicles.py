@@ -21,6 +21,7 @@ from bridge.errors import RequestError
 from bridge.intake import full_id
 from bridge.journal import Journal
 from bridge.program import called
+from bridge.record import moment_of
 from bridge.registry import Registry
 
 Body = dict[str, Any]
@@ -198,7 +199,7 @@ def capture(arguments: argparse.Namespace) -> int:
         check_exists(settings)
         with folder_without_bridge(settings, silence) as folder:
             vehicle = open_registry(folder, settings).match(arguments.id)
-            journal = Journal.open(folder)
+            journal = Journal.open(folder, moment_of=moment_of)
             frames = journal.frames_of(full_id(vehicle, arguments.id) if vehicle else arguments.id)
             lines = list(redact.capture_lines(frames))
             journal.close()

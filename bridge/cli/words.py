@@ -7,11 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import get_args
 
-from bridge import __version__, simulator
-from bridge.cli import bridge, frames, vehicles
+from bridge import __version__, export, simulator
+from bridge.cli import bridge, frames, past, safety, vehicles, verify
 from bridge.config import LogLevel
 from bridge.contract import OWNERS
 from bridge.protocols.registry import PROTOCOLS
+from bridge.verify import BY_NAME
 
 AddCommand = Callable[..., argparse.ArgumentParser]
 
@@ -34,6 +35,9 @@ def parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     _add_bridge(add, configured)
     _add_vehicles(add, configured)
+    _add_past(add, configured)
+    _add_safety(add, configured)
+    _add_verify(add, configured)
     _add_decode(add)
     _add_simulate(add)
     return parser
@@ -102,6 +106,102 @@ def _add_vehicles(add: AddCommand, configured: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     capture.add_argument("id", metavar="ID")
     capture.set_defaults(command=vehicles.capture)
+
+
+def _add_past(add: AddCommand, configured: argparse.ArgumentParser) -> None:
+    asked = argparse.ArgumentParser(add_help=False)
+    asked.add_argument("key", metavar="KEY")
+    times = "today, yesterday, 2h or 3d (ago), 2026-05-01, or 2026-05-01T10:00:00+02:00"
+    asked.add_argument(
+        "--from", dest="since", metavar="TIME", default="today",
+        help=f"{times} (default: %(default)s)",
+    )  # fmt: skip
+    asked.add_argument("--to", dest="until", metavar="TIME", default="", help="(default: now)")
+
+    history = add("history", parents=[configured, asked], help="print where a vehicle has been")
+    history.add_argument(
+        "--all", dest="everything", action="store_true",
+        help="every report, whatever is thought of its position",
+    )  # fmt: skip
+    history.add_argument("--json", action="store_true", help="print JSON")
+    history.set_defaults(command=past.history)
+
+    trips = add("trips", parents=[configured, asked], help="print a vehicle's trips")
+    trips.add_argument("--json", action="store_true", help="print JSON")
+    trips.set_defaults(command=past.trips, since="30d")
+
+    exported = add(
+        "export", parents=[configured, asked], help="write a vehicle's track for other programs"
+    )
+    exported.add_argument("--format", choices=tuple(export.FORMATS), required=True)
+    exported.add_argument(
+        "--output", type=Path, metavar="FILE", help="where to (default: standard output)"
+    )
+    exported.set_defaults(command=past.export_track)
+
+    replay = add(
+        "replay", parents=[configured], help="play a journal or a capture once more",
+        description="Have today's program and configuration decode and judge once more what came "
+        "then, into a data folder of its own. FILE is a journal.db, a data folder, or what "
+        "'capture' has printed.",
+    )  # fmt: skip
+    replay.add_argument("source", type=Path, metavar="FILE")
+    replay.add_argument("--into", type=Path, metavar="FOLDER", required=True, help="an empty one")
+    replay.add_argument("--publish", action="store_true", help="publish it, below --base-topic")
+    replay.add_argument("--base-topic", default="", metavar="TOPIC", help="not the bridge's own")
+    replay.add_argument(
+        "--speed", type=float, default=0.0, metavar="X",
+        help="X times as fast as it was (default: as fast as can be)",
+    )  # fmt: skip
+    replay.set_defaults(command=past.play_again)
+
+
+def _add_safety(add: AddCommand, configured: argparse.ArgumentParser) -> None:
+    backup = add(
+        "backup", parents=[configured], help="save vehicles, history and configuration in one file",
+        description="Save vehicles, history and configuration in one file, while the bridge runs.",
+    )  # fmt: skip
+    backup.add_argument(
+        "file", nargs="?", type=Path, metavar="FILE.zip",
+        help="where to (default: a name with date and time, in this folder)",
+    )  # fmt: skip
+    backup.add_argument("--with-secrets", action="store_true", help="passwords too")
+    backup.set_defaults(command=safety.back_up)
+
+    restore = add(
+        "restore", parents=[configured], help="put a backup into the data folder",
+        description="Put a backup into the data folder, here or on another machine. The bridge has "
+        "the same identity there; it must not run meanwhile.",
+    )  # fmt: skip
+    restore.add_argument("file", type=Path, metavar="FILE.zip")
+    restore.add_argument(
+        "--force", action="store_true", help="where vehicles are known: move those aside"
+    )
+    restore.set_defaults(command=safety.restore)
+
+    doctor = add("doctor", parents=[configured], help="look for what ails, and say what to do")
+    doctor.add_argument("--json", action="store_true", help="print JSON")
+    doctor.set_defaults(command=safety.examine)
+
+
+def _add_verify(add: AddCommand, configured: argparse.ArgumentParser) -> None:
+    checked = add(
+        "verify", parents=[configured], help="check a real tracker, step by step, at the car",
+        description="Check a real tracker: turn the key, open the door, press SOS, drive a little, "
+        "and see what of it arrives. Ends with what this unit never says.",
+    )  # fmt: skip
+    checked.add_argument("key", metavar="KEY", help="the vehicle's word in topics")
+    checked.add_argument(
+        "--timeout", type=verify.seconds, metavar="S",
+        help="seconds a step may take (default: until Enter; 120 where nobody can press it)",
+    )  # fmt: skip
+    checked.add_argument(
+        "--only", type=verify.step_names, default=(), metavar="STEP,...",
+        help=f"of {', '.join(BY_NAME)}; each that is named is necessary then",
+    )  # fmt: skip
+    checked.add_argument("--show-position", action="store_true", help="print where it is")
+    checked.add_argument("--json", action="store_true", help="print the summary as JSON")
+    checked.set_defaults(command=verify.verify)
 
 
 def _add_decode(add: AddCommand) -> None:

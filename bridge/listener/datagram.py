@@ -1,7 +1,8 @@
 """UDP: a session for each (address, port), in which every datagram stands for itself.
 
 Senders can be forged. So answers are short and prompt or not given, a flood is shed before it is
-looked at, and nobody is remembered who has not said which tracker it is.
+looked at, whether it comes from one address or pretends to come from each, and nobody is remembered
+who has not said which tracker it is.
 """
 
 from __future__ import annotations
@@ -18,6 +19,9 @@ from bridge.sessions import Session
 
 REPEATS = 16
 """A datagram equal to one of the session's last so many is a repeat: its answer was lost."""
+
+STRANGERS = ""
+"""Stands for all of them in their common budget."""
 
 Place = tuple[str, int]
 
@@ -43,6 +47,7 @@ class DatagramPort(asyncio.DatagramProtocol):
         """The system takes no more datagrams from us for now."""
         self._intake = gate.intake
         self._budget = Budget(gate.limits.datagrams_per_s)
+        self._of_strangers = Budget(gate.limits.strange_datagrams_per_s)
 
     # --- asyncio's side --------------------------------------------------------------------------
 
@@ -66,12 +71,13 @@ class DatagramPort(asyncio.DatagramProtocol):
         """Take a datagram, or let it go."""
         gate, intake = self.gate, self._intake
         now, size, place = gate.monotonic(), len(data), place_of(addr)
-        if not 0 < size <= gate.limits.frame_bytes or not self._budget.draw(
-            source_of(place[0]), now
+        peer = self.peers.get(place)
+        if not (
+            0 < size <= gate.limits.frame_bytes and self._affords(peer, source_of(place[0]), now)
         ):
             intake.counters.refused += 1
             return
-        peer = self.peers.get(place) or self._newcomer(place, now)
+        peer = peer or self._newcomer(place, now)
         session = peer.session
         if not gate.has_room(session):
             intake.counters.refused += 1
@@ -89,12 +95,29 @@ class DatagramPort(asyncio.DatagramProtocol):
             taken = intake.take(event, session, received_at, again=again) and taken
             if session.closed:
                 return
+        if session.vehicle:
+            gate.recognise(session)
         if not session.tracker_id:
             del self.peers[place]
             return
         if taken and not again:
             peer.recent.append(digest)
         self._trim()
+
+    def _affords(self, peer: Peer | None, source: str, now: float) -> bool:
+        """Whether a datagram is within its sender's budget, a stranger's also within all theirs.
+
+        One who is loud takes from nobody: he draws on what is theirs only with what he has himself.
+        """
+        gate = self.gate
+        if (peer is not None and peer.session.is_known) or gate.familiar.knows(source, now):
+            return self._budget.draw(source, now)
+        return (
+            self._of_strangers.affords(STRANGERS, now)
+            and not gate.bans.hold(source, now)
+            and self._budget.draw(source, now)
+            and self._of_strangers.draw(STRANGERS, now)
+        )
 
     # --- sessions --------------------------------------------------------------------------------
 

@@ -1,7 +1,8 @@
-"""What both transports go by: the limits, two clocks, whether there is room, who a sender is."""
+"""What both transports go by: limits, two clocks, who a sender is, and whether it may come in."""
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
 from functools import lru_cache
@@ -9,15 +10,22 @@ from ipaddress import IPv6Address
 from typing import Any
 
 from bridge.intake import Intake
+from bridge.listener.bans import Bans, Familiar
+from bridge.log import bound
 from bridge.protocols.connection import Connection
 from bridge.protocols.registry import PROTOCOLS
 from bridge.sessions import Session, Transport
+
+_log = logging.getLogger(__name__)
 
 MOST_WAITING = 256
 """Replies of one peer that wait for the disk; with so many, nothing more is taken from it."""
 
 MOST_SENDERS = 10_000
 """Of how many the rate is kept, in a few megabytes: only forged senders are so many."""
+
+ARRIVALS_AT_ONCE = 20
+"""Connections of one source before its rate counts: all that a bridge's restart brings back."""
 
 _ROUNDING_S = 1e-6
 
@@ -33,6 +41,40 @@ class Gate:
         self.limits = intake.config.limits
         self.clock = intake.clock
         self.monotonic = monotonic
+        self.familiar = Familiar()
+        self.bans = Bans(self.limits.ban_after, self.familiar)
+        self._arrivals = Budget(self.limits.connects_per_min / 60, at_once=ARRIVALS_AT_ONCE)
+
+    def opens_to(self, source: str) -> bool:
+        """Whether a source may connect now, as far as that is a matter of how it has behaved."""
+        now, bans = self.monotonic(), self.bans
+        bans.came(source)
+        if bans.hold(source, now):
+            return False
+        if bans.spares(source, now) or self._arrivals.draw(source, now):
+            return True
+        if self.intake.strangers.due(f"arrivals {source}", self.clock()) is not None:
+            bound(_log, peer=source).warning("connects too often, refused")
+        return False
+
+    def recognise(self, session: Session) -> None:
+        """Note the address of a session that speaks for an accepted tracker."""
+        self.familiar.note(session.tracker_id, session.address, self.monotonic())
+
+    def strike(self, session: Session) -> None:
+        """Note that a connection said nothing known, or spoke for a tracker that is refused."""
+        source = session.address
+        ban_s = self.bans.strike(source, self.monotonic())
+        if ban_s and self.intake.strangers.due(f"banned {source}", self.clock()) is not None:
+            bound(_log, peer=source).warning(
+                "kept out for %d s: %d connections said nothing known", ban_s, self.limits.ban_after
+            )
+
+    def forget(self) -> None:
+        """Forget what is no longer held for or against anybody."""
+        now = self.monotonic()
+        self.familiar.forget(now)
+        self.bans.forget(now)
 
     def has_room(self, session: Session) -> bool:
         """Whether to take more of a peer now; see `Fleet.has_room`."""
@@ -71,14 +113,18 @@ class Gate:
 
 
 class Budget:
-    """How often each sender may be heard: `rate` times a second, as many at once after a pause.
+    """How often each sender may be heard: `rate` times a second, `at_once` after a pause.
 
-    Of a sender one number is kept: when it will have paid for what it has drawn. Whoever has paid
-    is forgotten; of too many, those who drew longest ago. Times are in seconds.
+    `at_once` is what a second brings where it is not given. Of a sender one number is kept: when it
+    will have paid for what it has drawn. Whoever has paid is forgotten; of too many, those who drew
+    longest ago. Times are in seconds.
     """
 
-    def __init__(self, rate: int, most: int = MOST_SENDERS) -> None:
+    def __init__(
+        self, rate: float, most: int = MOST_SENDERS, *, at_once: int | None = None
+    ) -> None:
         self._price_s = 1 / rate
+        self._credit_s = 1.0 if at_once is None else at_once / rate
         self._most = most
         self._paid_at: dict[str, float] = {}
         """In the order of the last draw."""
@@ -86,11 +132,16 @@ class Budget:
     def __len__(self) -> int:
         return len(self._paid_at)
 
+    def affords(self, sender: str, now: float) -> bool:
+        """Whether a sender may be heard once more now, without drawing on that."""
+        due = max(self._paid_at.get(sender, now), now)
+        return due + self._price_s <= now + self._credit_s + _ROUNDING_S
+
     def draw(self, sender: str, now: float) -> bool:
         """Whether a sender may be heard once more now."""
         paid_at = self._paid_at
         due = max(paid_at.pop(sender, now), now)
-        within = due + self._price_s <= now + 1 + _ROUNDING_S
+        within = due + self._price_s <= now + self._credit_s + _ROUNDING_S
         paid_at[sender] = due + self._price_s if within else due
         oldest = next(iter(paid_at))
         while paid_at[oldest] <= now or len(paid_at) > self._most:

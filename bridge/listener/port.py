@@ -8,7 +8,7 @@ import resource
 import socket
 import time
 from collections.abc import Callable
-from typing import Self
+from typing import Any, Self
 
 from bridge.config import Config
 from bridge.errors import BridgeError
@@ -25,11 +25,20 @@ SWEEP_S = 5.0
 BACKLOG = 128
 """Connections accepted at once, before the first of them can be refused."""
 
+QUEUE = 1024
+"""Connections that wait to be accepted. For whom there is no place here, the network tries again a
+second later; the whole queue of a flood is worked off sooner."""
+
 SPARE_FILES = 64
 """Open files that are no connections: journal, registry, broker, pages."""
 
 KERNEL_BYTES = 65_536
 """What the system holds of a connection in each direction; left to itself, it gives megabytes."""
+
+KEEPALIVE = {"TCP_KEEPIDLE": 600, "TCP_KEEPINTVL": 60, "TCP_KEEPCNT": 5}
+"""The system asks a connection silent for ten minutes whether it is still there, five times in as
+many minutes: sooner than `limits.idle_s` finds out, and not in a tunnel. Each question costs the
+tracker some eighty bytes, and only those pay who send no heartbeats."""
 
 
 class Listener:
@@ -50,6 +59,14 @@ class Listener:
         """Open TCP connections and UDP sessions."""
         return len(self.streams.peers) + len(self.datagrams.peers)
 
+    def counts(self) -> dict[str, Any]:
+        """Return what health tells of the port: connections, and from where trackers come."""
+        gate = self._gate
+        return {
+            "connections": self.connections,
+            "sources": gate.familiar.sources(gate.monotonic()),
+        }
+
     async def __aenter__(self) -> Self:
         """Open the port. Raises BridgeError where it cannot be had."""
         host, port = self._listen.host, self._listen.port
@@ -62,11 +79,11 @@ class Listener:
                 )
             if self._listen.tcp:
                 _allow_open_files(self._gate.limits.connections + BACKLOG + SPARE_FILES)
+                plain = _bound(host, port, socket.SOCK_STREAM)
                 self._server = await loop.create_server(
-                    self.streams.peer,
-                    sock=_bound(host, port, socket.SOCK_STREAM),
-                    backlog=BACKLOG,
+                    self.streams.peer, sock=plain, backlog=BACKLOG
                 )
+                plain.listen(QUEUE)  # the same number to asyncio would be taken in one go
         except OSError as error:
             await self.__aexit__()
             raise BridgeError(
@@ -86,9 +103,10 @@ class Listener:
         await self.streams.close()
 
     def sweep(self) -> None:
-        """Hang up on whoever has been silent for too long."""
+        """Hang up on whoever has been silent for too long; forget what is over."""
         self.streams.sweep()
         self.datagrams.sweep()
+        self._gate.forget()
 
     async def _sweep_for_ever(self) -> None:
         while True:
@@ -111,11 +129,21 @@ def _bound(host: str, port: int, kind: socket.SocketKind) -> socket.socket:
             one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, KERNEL_BYTES)
             one.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, KERNEL_BYTES)
+            _keep_alive(one)
         one.bind(address)
     except OSError:
         one.close()
         raise
     return one
+
+
+def _keep_alive(one: socket.socket) -> None:
+    """Have the system look after the connections that this socket accepts: they inherit it."""
+    one.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in KEEPALIVE.items():
+        option = getattr(socket, name, None)
+        if option is not None:  # not every system has each of them
+            one.setsockopt(socket.IPPROTO_TCP, option, value)
 
 
 def _allow_open_files(count: int) -> None:

@@ -2,6 +2,9 @@
 
 A connection is read from while the journal has room; without it, it waits, and the tracker with it.
 One that ends, ours or the peer's doing, still gets the replies that are due to it, for a while.
+
+Where places are short, a stranger leaves for whoever comes: one of the address that holds the most
+of them. So a flood is its own rival, and a tracker that has not yet said who it is has time to.
 """
 
 from __future__ import annotations
@@ -9,10 +12,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import cast
 
-from bridge.listener.gate import Gate, place_of
+from bridge.listener.gate import Gate, place_of, source_of
 from bridge.log import bound
 from bridge.protocols.connection import Event, Rejected
 from bridge.sessions import Session
@@ -28,6 +31,10 @@ UNREAD_BYTES = 8192
 LINGER_S = 10.0
 """How long a connection that ends may take for its last replies: a slow disk, a slow network."""
 
+GRACE_S = 5.0
+"""For so long a silent newcomer may be a tracker about to log in, over a slow network; then it is
+the first who has to leave."""
+
 
 class StreamPort:
     """All of TCP."""
@@ -37,44 +44,74 @@ class StreamPort:
         self.peers: dict[Peer, None] = {}
         """In the order in which they came."""
         self.per_address: Counter[str] = Counter()
+        self.strange: dict[str, dict[Peer, None]] = {}
+        """Those who speak for no accepted tracker, by address, in the order in which they came."""
+        self.strangers = 0
+        """How many these are."""
+        limits = gate.limits
+        self._for_strangers = limits.connections - (
+            limits.connections * limits.reserved_percent // 100
+        )
 
     def peer(self) -> Peer:
         """Return the protocol of a new connection."""
         return Peer(self)
 
     def admits(self, address: str) -> bool:
-        """Whether one more connection of an address may come in.
-
-        Where a limit is reached, the oldest one that has said nothing leaves for it, or else the
-        oldest of a stranger: no flood of them keeps an accepted tracker out.
-        """
-        limits = self.gate.limits
+        """Whether one more connection of an address may come in; a stranger may leave for it."""
+        limits, now = self.gate.limits, self.gate.monotonic()
         if self.per_address[address] >= limits.connections_per_address:
-            rivals = [peer for peer in self.peers if peer.session.address == address]
-        elif len(self.peers) >= limits.connections:
-            rivals = list(self.peers)
+            rivals: Iterable[Peer] = self.strange.get(address, ())
+        elif len(self.peers) >= limits.connections or (
+            self.strangers >= self._for_strangers and not self.gate.familiar.knows(address, now)
+        ):
+            rivals = self._most_crowded(now)
         else:
             return True
-        for may_leave in (Peer.is_silent, Peer.is_strange):
-            leaving = next(filter(may_leave, rivals), None)
-            if leaving is not None:
-                leaving.abort("its place was needed")
-                return True
-        return False
+        leaving = min(rivals, key=lambda peer: peer.stays(now), default=None)
+        if leaving is None:
+            return False
+        leaving.abort("its place was needed")
+        return True
 
     def add(self, peer: Peer) -> None:
-        """Count a connection."""
+        """Count a connection, of a stranger for now."""
+        address = peer.session.address
         self.peers[peer] = None
-        self.per_address[peer.session.address] += 1
+        self.per_address[address] += 1
+        self.strange.setdefault(address, {})[peer] = None
+        self.strangers += 1
+
+    def recognise(self, peer: Peer) -> None:
+        """Note that a connection speaks for an accepted tracker; idempotent."""
+        address = peer.session.address
+        strange = self.strange.get(address, {})
+        if peer in strange:
+            del strange[peer]
+            if not strange:
+                del self.strange[address]
+            self.strangers -= 1
 
     def remove(self, peer: Peer) -> None:
         """Count a connection no longer; idempotent."""
         if peer in self.peers:
+            self.recognise(peer)
             del self.peers[peer]
             address = peer.session.address
             self.per_address[address] -= 1
             if not self.per_address[address]:
                 del self.per_address[address]
+
+    def _most_crowded(self, now: float) -> Iterable[Peer]:
+        """Return the strangers of the address that has most of them, of a familiar one at last.
+
+        Where no address has more than one, they are all rivals.
+        """
+        knows = self.gate.familiar.knows
+        crowds = [crowd for place, crowd in self.strange.items() if not knows(place, now)]
+        crowds = crowds or list(self.strange.values())
+        most = max(crowds, key=len, default={})
+        return most if len(most) > 1 else [peer for crowd in crowds for peer in crowd]
 
     def sweep(self) -> None:
         """Hang up on whoever has been silent for too long."""
@@ -111,23 +148,31 @@ class Peer(asyncio.BufferedProtocol):
         """The connection went while we were not reading: what it has brought is still taken."""
         self._since = self._closing_since = port.gate.monotonic()
         self._heard_at: float | None = None
+        """When it last said something, once it has said which tracker it is."""
+        self._unfinished_since: float | None = None
+        """When the frame began whose end is still missing."""
 
     # --- asyncio's side --------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Let the connection in, if there is a place for it."""
         self._transport = cast(asyncio.Transport, transport)
-        place = place_of(transport.get_extra_info("peername"))
-        session = self._gate.session("tcp", place, send=self._send, close=self.hang_up)
-        if not self._port.admits(session.address):
+        gate, place = self._gate, place_of(transport.get_extra_info("peername"))
+        source = source_of(place[0])
+        if not (gate.opens_to(source) and self._has_place_for(source)):
             self._intake.counters.refused += 1
-            if self._intake.strangers.due(f"limit {session.address}", session.since) is not None:
-                bound(_log, peer=session.address).warning("too many connections, refused")
             self._transport.abort()
             return
-        self.session = session
+        self.session = gate.session("tcp", place, send=self._send, close=self.hang_up)
         self._transport.set_write_buffer_limits(high=UNREAD_BYTES)
         self._port.add(self)
+
+    def _has_place_for(self, source: str) -> bool:
+        if self._port.admits(source):
+            return True
+        if self._intake.strangers.due(f"limit {source}", self._gate.clock()) is not None:
+            bound(_log, peer=source).warning("too many connections, refused")
+        return False
 
     def get_buffer(self, sizehint: int) -> bytearray:  # noqa: ARG002 - our own size for everybody
         """Return where the next read goes."""
@@ -169,7 +214,7 @@ class Peer(asyncio.BufferedProtocol):
     def _work(self) -> None:
         """Take events until there are none, the peer is given up, or there is no room."""
         session, gate, intake = self.session, self._gate, self._intake
-        now = gate.clock()
+        now, anything = gate.clock(), False
         while self._lost or not session.closed:
             if not gate.has_room(session):
                 self._paused = True
@@ -178,19 +223,38 @@ class Peer(asyncio.BufferedProtocol):
                 return
             event = next(self._events, None)
             if event is None:
-                if self._ended:
-                    self._closing_since = gate.monotonic()
-                    session.finish()
+                self._all_taken(anything=anything)
                 return
-            self._heard_at = gate.monotonic()
+            anything = True
             intake.take(event, session, now)
+            if session.vehicle:
+                self._port.recognise(self)
             if isinstance(event, Rejected) and event.protocol is None:
+                gate.strike(session)
                 self.hang_up(event.reason)
+            elif session.closed and not (self._lost or session.is_known):  # it was refused
+                gate.strike(session)
+
+    def _all_taken(self, *, anything: bool) -> None:
+        """Note what was heard, and whether a frame is unfinished, when events are used up."""
+        session, now = self.session, self._gate.monotonic()
+        if anything and session.tracker_id:
+            self._heard_at = now
+        if session.vehicle:
+            self._gate.recognise(session)
+        if not session.connection.unfinished_bytes:
+            self._unfinished_since = None
+        elif anything or self._unfinished_since is None:
+            self._unfinished_since = now
+        if self._ended:
+            self._closing_since = now
+            session.finish()
 
     def _resume(self) -> None:
         if not self._paused:
             return
         self._paused = False
+        self._unfinished_since = None  # the rest was there, but we did not read
         self._work()
         if not (self._paused or self._ended or self._transport.is_closing()):
             self._transport.resume_reading()
@@ -202,17 +266,15 @@ class Peer(asyncio.BufferedProtocol):
 
     # --- limits ----------------------------------------------------------------------------------
 
-    def is_silent(self) -> bool:
-        """Whether it has said nothing that was understood, or is ending anyway."""
-        return self.session.closed or not self.session.tracker_id
-
-    def is_strange(self) -> bool:
-        """Whether it speaks for no accepted tracker."""
-        return not self.session.is_known
+    def stays(self, now: float) -> int:
+        """Return how good a stranger's claim to its place is: of the least, the oldest leaves."""
+        if self.session.tracker_id:
+            return 1
+        return 0 if now - self._since > GRACE_S else 2
 
     def look(self, now: float) -> None:
         """Hang up on a peer that is silent for too long; look after one that waits for us."""
-        session, limits = self.session, self._gate.limits
+        session = self.session
         if self._intake.journal.failed is not None:
             session.release()
         if session.closed or session.ending:
@@ -221,12 +283,27 @@ class Peer(asyncio.BufferedProtocol):
         elif self._paused:
             if self._gate.has_room(session):
                 self._resume()
-        elif self._heard_at is None:
-            if now - self._since > limits.detection_s:
-                self._intake.counters.refused += 1
-                self.hang_up("it said nothing known in time")
-        elif now - self._heard_at > limits.idle_s:
-            self.hang_up("silent for too long")
+        else:
+            reason = self._overdue(now)
+            if reason:
+                self.hang_up(reason)
+
+    def _overdue(self, now: float) -> str:
+        """Return what it should have done by now, empty where nothing is due."""
+        session, limits = self.session, self._gate.limits
+        if self._heard_at is None:
+            if now - self._since <= limits.detection_s:
+                return ""
+            self._intake.counters.refused += 1
+            if session.connection.undecided:
+                self._gate.strike(session)
+            return "it said nothing known in time"
+        began_at = self._unfinished_since
+        within_s = limits.frame_s if session.is_known else limits.detection_s
+        if began_at is not None and now - began_at > within_s:
+            return "a frame did not end in time"
+        patience_s = limits.idle_s if session.patience_s is None else session.patience_s
+        return "silent for too long" if now - self._heard_at > patience_s else ""
 
     def hang_up(self, reason: str) -> None:
         """Close the connection; what has been written is still sent."""

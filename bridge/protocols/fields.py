@@ -18,13 +18,17 @@ from bridge.errors import DecodeError
 
 KMH_PER_KNOT = 1.852
 
-_SAME_DAY = range(-599, 720)
-"""Offsets, in minutes, under which a local clock and a UTC clock can only stand on one date."""
+_SAME_DAY = range(-597, 718)
+"""Differences, in minutes, under which a local clock and a UTC clock can only stand on one date: a
+day apart they would be beyond -12:00 or +14:00, even if read two minutes one after the other."""
 
 _MINUTES = {
     f"{hour:02}{minute:02}": 60 * hour + minute for hour in range(24) for minute in range(60)
 }
 """The minutes of the day by their four digits, for every clock there is."""
+
+_SUMMER_TIME = 60
+"""Minutes by which a local clock may have been put on or back since its offset got known."""
 
 _MINUTES_A_DAY = 1440
 _SECONDS_A_DAY = 86400.0
@@ -167,17 +171,20 @@ def day_shift(
     """Return by how many days (-1, 0, 1) to move a UTC clock that was given its local date.
 
     `offset_minutes` is local minus UTC clock, `moment` the UTC clock, both put on the local date.
-    A known offset settles the day. Else only offsets that exist (-12:00 to +14:00) are possible,
-    which leaves one day, or two near the date line: of these the one nearest to `received_at` if
-    within 24 hours, else the one with an offset of -11:59 to +12:00.
+    Only offsets that exist (-12:00 to +14:00) are possible, which leaves one day, or two near the
+    date line: of these the one whose offset is known, give or take an hour; else the one nearest to
+    `received_at` if within 24 hours, else the one with an offset of -11:59 to +12:00.
     """
-    if known_offset_minutes is not None:
-        return max(-1, min(1, round((offset_minutes - known_offset_minutes) / _MINUTES_A_DAY)))
     usual = (offset_minutes > 720) - (offset_minutes <= -720)
     offset_minutes -= usual * _MINUTES_A_DAY
     if offset_minutes in _SAME_DAY:
         return usual
-    other = usual + 1 if offset_minutes == 720 else usual - 1
+    other = usual + 1 if offset_minutes > 0 else usual - 1
+    if known_offset_minutes is not None:
+        for shift in (usual, other):
+            offset = offset_minutes - (shift - usual) * _MINUTES_A_DAY
+            if abs(offset - known_offset_minutes) <= _SUMMER_TIME:
+                return shift
     late_s = (received_at - moment).total_seconds()
     nearest = min(usual, other, key=lambda shift: abs(late_s - shift * _SECONDS_A_DAY))
     return nearest if abs(late_s - nearest * _SECONDS_A_DAY) <= _SECONDS_A_DAY else usual

@@ -120,19 +120,19 @@ def decode(frame: bytes, context: Context) -> Decoded:
         _identify(device_id, context)
     said = _SAID.get(keyword) or _measured(keyword)
     extra: dict[str, Any] = {}
+    offset: int | None = None
     fix: Fix | None = None
     cell: Cell | None = None
     if signal == "F":
         time, offset = fields.dated(local, clock, context.received_at, context.utc_offset_minutes)
-        if offset is not None:
-            extra["utc_offset_min"] = offset
         fix = _fix(time, column, extra)
     elif signal == "L":
-        offset = context.utc_offset_minutes
-        time = None if offset is None else fields.local_time(local, offset)
+        known_min = context.utc_offset_minutes
+        time = None if known_min is None else fields.local_time(local, known_min)
         cell = _cell(lac, cid)
     else:
         raise DecodeError("signal", signal)
+    extra |= {"utc_offset_min": offset} if offset is not None else _alone(local)
     known = _inputs(inputs) if inputs else _SILENT
     status = known.status
     if known.extra:
@@ -198,6 +198,12 @@ def _fix(time: datetime | None, column: list[str], extra: dict[str, Any]) -> Fix
         course_deg=fields.course(float(course)) if course else None,
         altitude_m=fields.altitude(float(altitude)) if altitude else None,
     )
+
+
+def _alone(local: str) -> dict[str, Any]:
+    """Return the local clock of a frame without a UTC clock: who receives it may learn from it."""
+    shown = fields.local_time(local, 0)
+    return {} if shown is None else {"local_time": f"{shown:%Y-%m-%dT%H:%M}"}
 
 
 def _cell(lac: str, cid: str) -> Cell | None:
@@ -335,7 +341,8 @@ def _obd(column: list[str], device_id: str, context: Context) -> Report:
             coolant_c=fields.celsius(coolant),
             throttle_percent=fields.percent(throttle),
             dtcs=[code for code in dtcs if code],
-        ),
+        )
+        | _alone(local),
     )
 
 

@@ -19,10 +19,10 @@ from bridge.protocols.registry import PROTOCOLS
 class Announcements:
     """Renders the retained payloads from what the intake knows now; publishes nothing itself."""
 
-    def __init__(self, config: Config, intake: Intake, connections: Callable[[], int]) -> None:
+    def __init__(self, config: Config, intake: Intake, port: Callable[[], dict[str, Any]]) -> None:
         self._config = config
         self._intake = intake
-        self._connections = connections
+        self._port = port
         self._topics = Topics(config.mqtt.base_topic)
         self._started = time.monotonic()
         self._started_at = intake.clock()
@@ -94,11 +94,12 @@ class Announcements:
                 "last_seen": live.last_seen,
                 "reports": list(state.reported),
                 "alarms": list(state.rung),
+                "advice": live.advice,
             }
             vehicles.append({name: value for name, value in row.items() if value})
         return {"vehicles": vehicles, "guests": self._intake.guests.listed()}
 
-    def health(self, lag: dict[str, int]) -> dict[str, Any]:
+    def health(self, *, lag: dict[str, int], overtaken: int) -> dict[str, Any]:
         """Return ``bridge/health``; the message rate is that since the last call."""
         intake = self._intake
         now = time.monotonic()
@@ -117,8 +118,9 @@ class Announcements:
             "refused": intake.counters.refused,
             "replies_dropped": intake.counters.replies_dropped,
             "lost": intake.counters.lost,
+            "overtaken": overtaken,
             "unpublished": intake.counters.unpublished,
-            "connections": self._connections(),
+            **self._port(),
             "vehicles_connected": sum(
                 intake.link(key, intake.clock()) == "connected" for key in intake.vehicles
             ),
@@ -181,7 +183,7 @@ class Announcements:
                     key=key,
                     name=live.vehicle.name,
                     icon=live.vehicle.icon or None,
-                    reported=live.state.reported,
+                    reported=live.shows(self._intake.clock()),
                     rung=live.state.rung,
                     model=_model(live.state.protocol),
                 ),

@@ -15,12 +15,11 @@ from collections import OrderedDict, deque
 from bridge import record as rows
 from bridge.errors import StorageError
 from bridge.journal import Journal
-from bridge.record import Record
 
 _log = logging.getLogger(__name__)
 
-Row = tuple[int, str, Record | None]
-"""seq, the vehicle's key, the record; None where the row cannot be read."""
+Row = tuple[int, str, rows.Row | None]
+"""seq, the vehicle's key, the content; None where the row cannot be read."""
 
 IN_MEMORY = 2000
 PAGE = 200
@@ -40,17 +39,19 @@ class Cursor:
         self._timer: asyncio.TimerHandle | None = None
         self.taken = self.seq = journal.cursor(sink)
         """Everything up to `seq` is acknowledged, everything up to `taken` was handed out."""
+        if not self.seq:  # from now on the journal keeps what we have not had
+            journal.save_cursor(sink, 0)
 
     @property
     def lag(self) -> int:
         """Rows that are committed and not acknowledged."""
         return max(0, self._journal.last_seq - self.seq)
 
-    def committed(self, seq: int, key: str, record: Record) -> None:
+    def committed(self, seq: int, key: str, row: rows.Row) -> None:
         """Note a row that has just been committed."""
         if len(self._tail) >= IN_MEMORY:
             self._tail.popleft()
-        self._tail.append((seq, key, record))
+        self._tail.append((seq, key, row))
 
     def restart(self) -> None:
         """Hand out everything again that was not acknowledged: the connection is a new one."""
@@ -123,8 +124,8 @@ class Cursor:
             self._journal.save_cursor(self.sink, self.seq)
 
 
-def _readable(seq: int, body: bytes) -> Record | None:
-    """Return a row's record; one that is damaged must not stop those behind it."""
+def _readable(seq: int, body: bytes) -> rows.Row | None:
+    """Return a row's content; one that is damaged must not stop those behind it."""
     try:
         return rows.decode(body)
     except StorageError as error:

@@ -27,13 +27,15 @@ from bridge.config import Config
 from bridge.contract import OFFLINE, ONLINE, Owner, Response, Topics
 from bridge.errors import DuplicateBridgeError, StorageError
 from bridge.intake import Intake
-from bridge.model import Alarm
 from bridge.payloads import Place
-from bridge.record import Record
+from bridge.record import Record, Row
 from bridge.registry import Vehicle
+from bridge.sinks import messages
 from bridge.sinks.announcements import Announcements
 from bridge.sinks.base import Cursor
 from bridge.sinks.broker import Broker, body_of
+from bridge.sinks.early import Early
+from bridge.sinks.messages import Message
 from bridge.sinks.outbox import Outbox, Publication
 from bridge.sinks.publisher import Publisher
 
@@ -60,23 +62,39 @@ class MqttSink:
         self.answer: Answer | None = None
         self.cursor = Cursor(intake.journal, SINK)
         self._broker = Broker(config.mqtt, config.limits, announcements.identity())
-        self._outbox = Outbox(self.cursor.acknowledged)
+        self._early = Early()
+        self._outbox = Outbox(self._acknowledged)
         self._birth = f"{config.home_assistant.discovery_prefix}/status"
         self._epoch = intake.journal.epoch
         self._dirty: dict[str, None] = {}
-        self._told_position: dict[str, int] = {}
-        self._last_alarm: dict[str, tuple[datetime, bytes]] = {}
+        self._told_position: dict[str, datetime | None] = {}
+        self._last_alarm: dict[str, bytes] = {}
         self._announce_at: float | None = None
         self._discovered_at: dict[str, float] = {}
         """When each discovery topic last got a payload, by the loop's clock."""
 
     # --- Watcher ----------------------------------------------------------------------------------
 
-    def committed(self, seq: int, key: str, record: Record) -> None:
+    def committed(self, seq: int, key: str, row: Row) -> None:
         """Wake the pump."""
-        self.cursor.committed(seq, key, record)
+        self.cursor.committed(seq, key, row)
+        self._early.committed(seq, row)
         self._dirty[key] = None
         self._outbox.wake()
+
+    def waiting(self, key: str, record: Record) -> None:
+        """Tell at once of a report that cannot be journalled now (rule D)."""
+        if not self._outbox.open:
+            return
+        said = self._said_of(key, record, None, self.intake.clock())
+        self._queue(key, said, self._early.mark(record, len(said)))
+        self.changed(key)
+
+    def _acknowledged(self, seq: int) -> None:
+        if seq < 0:
+            self._early.acknowledged(seq)
+        else:
+            self.cursor.acknowledged(seq)
 
     def changed(self, key: str) -> None:
         """Publish the state of a vehicle soon."""
@@ -103,7 +121,7 @@ class MqttSink:
         for key in self.intake.vehicles:
             self._dirty[key] = None
             if key in self._last_alarm:
-                self._outbox.tell(self.topics.vehicle(key, "last_alarm"), self._last_alarm[key][1])
+                self._outbox.tell(self.topics.vehicle(key, "last_alarm"), self._last_alarm[key])
         self._outbox.wake()
 
     def info_changed(self) -> None:
@@ -135,7 +153,10 @@ class MqttSink:
 
     def health(self) -> dict[str, Any]:
         """Return the payload of ``bridge/health``."""
-        return self.announcements.health({SINK: self.cursor.lag})
+        journal = self.intake.journal
+        return self.announcements.health(
+            lag={SINK: self.cursor.lag}, overtaken=journal.overtaken(SINK)
+        )
 
     def identity(self) -> dict[str, Any]:
         """Return who this process is."""
@@ -183,12 +204,14 @@ class MqttSink:
     async def _serve(self, client: Publisher) -> None:
         """Tell what is, then pump, until the connection is lost or we are cancelled."""
         self.cursor.restart()
+        self._early.restart()
         self._outbox.restart()
         for topic in (self.topics.request("#"), self.topics.response("whoami"), self._birth):
             await self._broker.subscribe(client, topic)
         await client.publish(self.topics.bridge_state, ONLINE, qos=1, retain=True)
         self._outbox.open = True
         self.republish()
+        self._tell_overtaken()
         self._tell_vehicles()
         self._outbox.send(*self._broker.question)
         try:
@@ -223,35 +246,45 @@ class MqttSink:
             await asyncio.sleep(RETRY_S)
             return True
         now = self.intake.clock()
-        for seq, key, record in page:
+        for seq, key, row in page:
             messages = 0
-            if record is not None and key in self.intake.vehicles:
-                messages = self._queue_row(seq, key, record, now)
+            if row is not None and key in self.intake.vehicles and not self._early.has_told(seq):
+                messages = self._queue_row(seq, key, row, now)
             self.cursor.opened(seq, messages)
+        self._early.passed(self.cursor.seq)
         changed = bool(self._dirty)
         if changed:
             self._tell_vehicles()
         return bool(page) or changed
 
-    def _queue_row(self, seq: int, key: str, record: Record, now: datetime) -> int:
+    def _queue_row(self, seq: int, key: str, row: Row, now: datetime) -> int:
         """Put what a row says in line; return how many messages that is."""
         place = Place(self._epoch, seq)
-        late = payloads.is_late(record, now, self.intake.live_age)
-        said = [("history" if late else "report", payloads.report(record, place, late=late), False)]
-        late_alarm = payloads.is_late_alarm(record, now, self.intake.live_age)
-        for ring in record.rings:
-            payload = payloads.encode(payloads.alarm(record, ring, place, late=late_alarm))
-            if late_alarm:
-                said.append(("history", payload, False))
-            if not late_alarm or ring.alarm is Alarm.SOS:
-                said.append(("alarm", payload, False))
-            rang_at = record.report.device_time or record.report.received_at
-            if not late_alarm or rang_at >= self._last_alarm.get(key, (rang_at,))[0]:
-                self._last_alarm[key] = (rang_at, payload)
-                said.append(("last_alarm", payload, True))
+        if isinstance(row, Record):
+            return self._queue(key, self._said_of(key, row, place, now), seq)
+        said = messages.of_act(row, place, now=now, live_age=self.intake.live_age)
+        return self._queue(key, said, seq)
+
+    def _said_of(
+        self, key: str, record: Record, place: Place | None, now: datetime
+    ) -> list[Message]:
+        newest = self.intake.vehicles[key].folded.rang_at
+        live_age = self.intake.live_age
+        return messages.of_record(record, place, now=now, live_age=live_age, newest_alarm=newest)
+
+    def _queue(self, key: str, said: list[Message], mark: int) -> int:
+        """Put messages of a vehicle in line; `mark` comes back when one is acknowledged."""
         for leaf, payload, retain in said:
-            self._outbox.queue(Publication(self.topics.vehicle(key, leaf), payload, retain, seq))
+            if leaf == "last_alarm":
+                self._last_alarm[key] = payload
+            topic = self.topics.vehicle(key, leaf)
+            self._outbox.queue(Publication(topic, payload, retain, mark))
         return len(said)
+
+    def _tell_overtaken(self) -> None:
+        """Say how many reports will never come, once somebody is there to hear it."""
+        if missed := self.intake.journal.to_announce(SINK):
+            self.happened({"type": "overtaken", "sink": SINK, "count": missed})
 
     def _tell_vehicles(self) -> None:
         """Publish position and state of every vehicle that has something new."""
@@ -261,24 +294,28 @@ class MqttSink:
             live = self.intake.vehicles.get(key)
             if live is None:
                 continue
-            place = Place(self._epoch, live.position_seq)
-            if self._told_position.get(key) != live.position_seq:
-                position = payloads.position(live.state, place)
+            # While nothing can be written, what waits is told all the same, without a place.
+            waits = self.intake.journal.failed is not None and live.folded is not live.state
+            state = live.folded if waits else live.state
+            if key not in self._told_position or self._told_position[key] != state.fix_at:
+                place = None if waits else Place(self._epoch, live.position_seq)
+                position = payloads.position(state, place)
                 if position is not None:
-                    self._told_position[key] = live.position_seq
-                    self._outbox.tell(
-                        self.topics.vehicle(key, "position"), payloads.encode(position)
-                    )
-            state = payloads.state(
-                live.state,
+                    self._told_position[key] = None if waits else state.fix_at
+                    topic = self.topics.vehicle(key, "position")
+                    self._outbox.tell(topic, payloads.encode(position))
+            payload = payloads.state(
+                state,
                 name=live.vehicle.name,
                 link=self.intake.link(key, now),
                 transport=live.transport,
                 last_seen=live.last_seen,
                 now=now,
-                place=Place(self._epoch, live.seq),
+                place=None if waits else Place(self._epoch, live.seq),
+                odometer_offset_km=live.rules.odometer_offset_km,
+                aside=live.aside(now),
             )
-            self._outbox.tell(self.topics.vehicle(key, "state"), payloads.encode(state))
+            self._outbox.tell(self.topics.vehicle(key, "state"), payloads.encode(payload))
 
     def _announce_in(self, seconds: float) -> None:
         if self._announce_at is None:
@@ -322,6 +359,7 @@ class MqttSink:
             await asyncio.sleep(TICK_S)
             ticks += 1
             self.info_changed()
+            self._tell_overtaken()
             self._dirty.update(dict.fromkeys(self.intake.vehicles))
             self._outbox.wake()
             if not ticks % TICKS_A_HEALTH:

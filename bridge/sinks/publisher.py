@@ -62,6 +62,24 @@ class Publisher(aiomqtt.Client):
         self._window = min(self._window, getattr(properties, "ReceiveMaximum", self._window))
         super()._on_connect(client, userdata, flags, reason_code, properties)
 
+    def _on_socket_register_write(self, client: Client, userdata: object, sock: Any) -> None:  # noqa: ANN401
+        # Of aiomqtt's, but for looking again when its turn comes: by then the socket may be closed,
+        # and its number somebody else's.
+        del userdata
+
+        def write() -> None:
+            try:
+                client.loop_write()
+            except OSError as error:
+                if not self._disconnected.done():
+                    self._disconnected.set_exception(error)
+
+        def watch() -> None:
+            if sock.fileno() >= 0:
+                self._loop.add_writer(sock.fileno(), write)
+
+        self._loop.call_soon_threadsafe(watch)
+
     def _on_publish(
         self,
         client: Client,

@@ -23,6 +23,7 @@ from bridge.journal import Journal
 from bridge.listener import Listener
 from bridge.listener.port import _bound
 from bridge.record import Record
+from bridge.record import Row as Content
 from bridge.registry import Registry
 from tests.conftest import PATIENCE_S, eventually
 
@@ -98,10 +99,14 @@ class World:
     """Watches what the intake tells."""
 
     events: list[dict[str, Any]] = field(default_factory=list)
-    reports: list[tuple[int, str, Record]] = field(default_factory=list)
+    reports: list[tuple[int, str, Content]] = field(default_factory=list)
+    unwritten: list[tuple[str, Record]] = field(default_factory=list)
 
-    def committed(self, seq: int, key: str, record: Record) -> None:
-        self.reports.append((seq, key, record))
+    def committed(self, seq: int, key: str, row: Content) -> None:
+        self.reports.append((seq, key, row))
+
+    def waiting(self, key: str, record: Record) -> None:
+        self.unwritten.append((key, record))
 
     def changed(self, key: str) -> None: ...
 

@@ -12,6 +12,7 @@ from bridge.journal import Entry, Journal
 from bridge.model import NO_STATUS, Report
 from bridge.record import Record
 from bridge.sinks.base import IN_MEMORY, PAGE, Cursor
+from bridge.vehicle import Judgement
 
 NOW = datetime(2026, 5, 1, 10, 0, tzinfo=UTC)
 
@@ -25,7 +26,7 @@ def _record(number: int) -> Record:
         status=NO_STATUS,
         extra={},
     )
-    return Record(report, "tcp", None, late=False, silent=False, rings=())
+    return Record(report, "tcp", Judgement(NOW, None))
 
 
 class Book:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bridge import database
+from bridge import schema
 from bridge.database import Batch, Database, Entry
 from bridge.errors import StorageError
 from bridge.frames import RING_BYTES, RING_FRAMES, FrameRecord
@@ -81,23 +81,27 @@ def test_an_older_schema_is_copied_then_migrated(tmp_path, monkeypatch):
     book.write(Batch(entries=[entry(b"1"), entry(b"2")]))
     book.close()
     step = "ALTER TABLE entry ADD COLUMN size INTEGER; UPDATE entry SET size = length(body)"
-    monkeypatch.setattr(database, "MIGRATIONS", (*database.MIGRATIONS, step))
+    known = len(schema.MIGRATIONS)
     with pytest.MonkeyPatch.context() as broken:
-        broken.setattr(database, "MIGRATIONS", (*database.MIGRATIONS[:1], f"{step}; NONSENSE"))
+        broken.setattr(schema, "MIGRATIONS", (*schema.MIGRATIONS, f"{step}; NONSENSE"))
         with pytest.raises(StorageError, match="NONSENSE"):
             Database.open(tmp_path / "journal.db")
+    monkeypatch.setattr(schema, "MIGRATIONS", (*schema.MIGRATIONS, step))
     Database.open(tmp_path / "journal.db").close()
     with sqlite3.connect(tmp_path / "journal.db") as hand:
-        assert hand.execute("PRAGMA user_version").fetchone() == (2,)
+        assert hand.execute("PRAGMA user_version").fetchone() == (known + 1,)
         assert hand.execute("SELECT seq, size FROM entry").fetchall() == [(1, 1), (2, 1)]
     hand.close()
-    copy = tmp_path / "journal.db.v1"
+    copy = tmp_path / f"journal.db.v{known}"
     assert stat.S_IMODE(copy.stat().st_mode) == 0o600
     with sqlite3.connect(copy) as hand:
-        assert hand.execute("PRAGMA user_version").fetchone() == (1,)
+        assert hand.execute("PRAGMA user_version").fetchone() == (known,)
         assert hand.execute("SELECT seq, body FROM entry").fetchall() == [(1, b"1"), (2, b"2")]
     hand.close()
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["journal.db", "journal.db.v1"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "journal.db",
+        f"journal.db.v{known}",
+    ]
 
 
 @pytest.mark.parametrize("content", [b"this is no database " * 400, b"SQLite format 3\0" * 64])
@@ -118,7 +122,7 @@ def test_a_file_that_cannot_be_written_is_named(tmp_path):
 
 
 def test_a_file_locked_by_another_program_is_named(tmp_path, monkeypatch):
-    monkeypatch.setattr(database, "_BUSY_S", 0.01)
+    monkeypatch.setattr(schema, "_BUSY_S", 0.01)
     Database.open(tmp_path / "journal.db").close()
     other = sqlite3.connect(tmp_path / "journal.db", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")

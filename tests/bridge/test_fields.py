@@ -229,6 +229,22 @@ def test_a_known_offset_settles_the_day(moment, offset, received_at):
     assert fields.dated(local, clock, received_at, offset - 60) == (moment, offset)
 
 
+@given(moment=moments, offset=st.integers(-720, 840), known=st.integers(-720, 840))
+def test_a_known_offset_that_became_wrong_hides_nothing(moment, offset, known):
+    """Save where what it says is possible: a day apart, two offsets look alike."""
+    found = fields.dated(*written(moment, offset), moment, known)
+    twins = {offset - 1440, offset + 1440}
+    if any(abs(twin - known) <= 60 and -722 <= twin <= 842 for twin in twins):
+        assert found in [(moment + timedelta(minutes=offset - twin), twin) for twin in twins]
+    else:
+        assert found == (moment, offset)
+
+
+@pytest.mark.parametrize("offset", [-721, -722, 841, 842])
+def test_the_local_clock_may_be_read_some_minutes_before_or_after(offset):
+    assert fields.dated(*written(AT, offset), AT, None) == (AT, offset)
+
+
 @pytest.mark.parametrize(
     ("local", "clock", "expected"),
     [
@@ -270,4 +286,4 @@ def test_a_local_time_without_utc_uses_the_known_offset():
 def test_whatever_a_clock_says_no_year_is_outside_this_century(local, clock):
     time, offset = fields.dated(local, clock, AT, None)
     assert time is None or 2000 <= time.year <= 2099
-    assert offset is None or -720 <= offset <= 840
+    assert offset is None or -722 <= offset <= 842

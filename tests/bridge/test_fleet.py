@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from bridge.config import Config
 from bridge.fleet import Fleet, Live
 from bridge.journal import Entry, Journal
 from bridge.model import NO_STATUS, Alarm, Fix, Report, Status
@@ -40,7 +41,7 @@ def said(device_time: datetime | None, *, valid: bool | None = None, **more: Any
 async def fleet(tmp_path: Path):
     journal = Journal.open(tmp_path)
     journal.start(asyncio.get_running_loop())
-    opened = Fleet(journal, timedelta(minutes=10))
+    opened = Fleet(journal, timedelta(minutes=10), Config().rules)
     opened.take_in(GOLF)
     yield opened
     await asyncio.to_thread(journal.close)
@@ -90,7 +91,7 @@ async def test_a_restart_brings_back_the_same_state(fleet: Fleet) -> None:
         if saved:
             fleet.checkpoint_all()
             await eventually(fleet.journal.checkpoints)
-        again = Fleet(fleet.journal, fleet.live_age)
+        again = Fleet(fleet.journal, fleet.live_age, fleet.rules)
         again.restore([GOLF])
         assert again.vehicles["golf"].state == live.state
         assert again.vehicles["golf"].position_seq == live.position_seq == 1
@@ -106,7 +107,7 @@ async def test_a_damaged_row_or_checkpoint_is_left_out_and_told(
     await add(fleet, said(NOW, alarm=Alarm.SOS))
     fleet.journal.checkpoint("golf", 1, b"{}")
     await eventually(fleet.journal.checkpoints)
-    again = Fleet(fleet.journal, fleet.live_age)
+    again = Fleet(fleet.journal, fleet.live_age, fleet.rules)
     again.restore([GOLF])
     state = again.vehicles["golf"].state
     assert state.fix is not None

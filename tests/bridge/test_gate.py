@@ -38,6 +38,23 @@ def test_a_burst_is_one_seconds_worth(rate):
     assert not budget.draw("a", 5.0 + 1.01 / rate)
 
 
+@pytest.mark.parametrize("at_once", [1, 5, 20])
+def test_a_burst_is_what_was_asked_for_and_the_rate_comes_after_it(at_once):
+    budget = Budget(0.5, at_once=at_once)
+    assert [budget.draw("a", 5.0) for _ in range(at_once + 2)] == [True] * at_once + [False] * 2
+    assert not budget.draw("a", 6.9)
+    assert budget.draw("a", 7.1)
+    assert not budget.draw("a", 7.1)
+
+
+@given(st.lists(st.floats(0, 0.6), max_size=60))
+def test_what_is_afforded_is_what_can_be_drawn(pauses):
+    budget, now = Budget(3), 1000.0
+    for pause in pauses:
+        now += pause
+        assert budget.affords("a", now) == budget.affords("a", now) == budget.draw("a", now)
+
+
 def test_who_has_paid_is_forgotten():
     budget = Budget(10)
     for number in range(100):

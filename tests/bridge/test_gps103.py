@@ -152,6 +152,27 @@ def test_a_known_offset(text, offset, time):
     assert report.fix is None or report.fix.time == time
 
 
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        (f"imei:{ID},tracker,260501121559,,L,;", {"local_time": "2026-05-01T12:15"}),
+        (f"imei:{ID},tracker,26/05/01 12:15,,L,;", {"local_time": "2026-05-01T12:15"}),
+        (f"imei:{ID},tracker,000000000,,L,;", {}),
+        (with_column(5, "31.0"), {"local_time": "2026-05-01T12:15"}),
+        (OBD, {"local_time": "2026-05-01T12:15"}),
+        (",".join(USUAL), {"utc_offset_min": 120}),
+        (with_column(2, "2605010815"), {"utc_offset_min": -120}),
+        (with_column(2, "000000000"), {}),
+    ],
+)
+@pytest.mark.parametrize("offset", [None, 0, 480])
+def test_whatever_is_known_a_frame_shows_its_own_clock(text, shown, offset):
+    extra = decoded(text, offset).extra
+    assert {
+        name: extra[name] for name in ("local_time", "utc_offset_min") if name in extra
+    } == shown
+
+
 # --- broken columns ---------------------------------------------------------------------------
 
 

@@ -3,6 +3,8 @@
 import json
 import os
 import subprocess
+from functools import reduce
+from operator import getitem
 from pathlib import Path
 
 import pytest
@@ -84,6 +86,10 @@ STATE = {
     },
     "epoch": "6f1c",
     "seq": 42,
+    "trip": {"distance_km": 12.5},
+    "clock_skew_s": -28799,
+    "month_mb": 4.2,
+    "parked_since": "2026-05-01T09:00:00Z",
 }
 POSITION = {
     "latitude": 0.25,
@@ -168,7 +174,7 @@ def test_home_assistant_takes_every_payload_and_every_template_tells_the_value()
     assert rendered["link"] == ["connected", "asleep", *unknown]
     for entity in ENTITIES:
         if entity.platform == "sensor":
-            assert rendered[entity.key][0] == str(STATE[entity.field])
+            assert rendered[entity.key][0] == str(reduce(getitem, entity.field.split("."), STATE))
             assert rendered[entity.key][2:] == unknown
     assert [json.loads(text) for text in rendered["tracker"]] == [
         {"latitude": 0.25, "longitude": -0.125, "gps_accuracy": 12},
@@ -177,7 +183,7 @@ def test_home_assistant_takes_every_payload_and_every_template_tells_the_value()
         {},
         {},
     ]
-    assert set(rendered) == {entity.key for entity in ENTITIES} - {"alarm"}
+    assert set(rendered) == {entity.key for entity in ENTITIES} - {"alarm", "acknowledge"}
 
     rendered = answers[1]["rendered"]
     assert rendered["permit_join"] == ["True", "False", *unknown]

@@ -14,14 +14,19 @@ from pathlib import Path
 import pytest
 
 from bridge.errors import StorageError
-from bridge.journal import Entry, FrameRecord, Journal
+from bridge.journal import RESERVED_FOR_ALARMS, Entry, FrameRecord, Journal
+from bridge.schema import MIGRATIONS
 
 NOON = datetime(2026, 3, 1, 12, 0, 0, 250_000, tzinfo=UTC)
 TRACKER = "864000000000017"
 
 
-def entry(number: int, vehicle: str = "car") -> Entry:
-    return Entry(vehicle, NOON + timedelta(seconds=number), b"%d" % number)
+def moment(number: float) -> datetime:
+    return NOON + timedelta(seconds=number)
+
+
+def entry(number: int, vehicle: str = "car", **more) -> Entry:
+    return Entry(vehicle, moment(number), b"%d" % number, **more)
 
 
 def frame(data: bytes, tracker: str = TRACKER, **changes) -> FrameRecord:
@@ -80,7 +85,7 @@ async def test_a_new_journal_is_empty_private_and_in_wal_mode(book, tmp_path):
     path = tmp_path / "journal.db"
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     peek = sqlite3.connect(path)
-    assert peek.execute("PRAGMA user_version").fetchone() == (1,)
+    assert peek.execute("PRAGMA user_version").fetchone() == (len(MIGRATIONS),)
     assert peek.execute("PRAGMA journal_mode").fetchone() == ("wal",)
     assert peek.execute("PRAGMA auto_vacuum").fetchone() == (2,)
     peek.close()
@@ -278,6 +283,20 @@ async def test_while_the_disk_refuses_the_queue_waits_in_order(tmp_path):
     assert [fault is None for fault in faults] == [False, True]
     assert await commit(book, entry(4)) == [4]
     await asyncio.to_thread(book.close)
+
+
+def test_alarms_are_the_last_to_be_refused(tmp_path):
+    book = Journal.open(tmp_path, capacity=3)
+    told = []
+    alarm = entry(9, precious=True)
+    assert book.append(alarm, (), told.append)
+    assert all(book.append(entry(n), (), told.append) for n in range(2))
+    assert not book.has_room
+    assert not book.append(entry(3), (), told.append)
+    assert all(book.append(alarm, (), told.append) for _ in range(RESERVED_FOR_ALARMS))
+    assert not book.append(alarm, (), told.append)
+    book.close()
+    assert told == list(range(1, 4 + RESERVED_FOR_ALARMS))
 
 
 async def test_closing_a_journal_that_cannot_write_says_what_is_lost(tmp_path):

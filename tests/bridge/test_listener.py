@@ -8,6 +8,7 @@ from contextlib import suppress
 
 import pytest
 
+from bridge import journal
 from bridge.listener.gate import MOST_WAITING
 from bridge.listener.stream import LINGER_S, UNREAD_BYTES
 from tests.bridge.port import (
@@ -37,8 +38,9 @@ async def port(tmp_path):
 
 
 @pytest.fixture
-async def narrow(tmp_path):
-    """A port whose journal takes ten reports at a time."""
+async def narrow(tmp_path, monkeypatch):
+    """A port whose journal takes ten reports at a time, alarms or not."""
+    monkeypatch.setattr(journal, "RESERVED_FOR_ALARMS", 0)
     async with serving(tmp_path, journal_queue=10) as opened:
         yield opened
 
@@ -122,6 +124,24 @@ async def test_a_report_without_a_place_is_not_confirmed_and_blocks_no_later_rep
     assert narrow.journalled("golf") == latitudes([*range(10), 20])
 
 
+async def test_alarms_are_the_last_to_find_no_place(tmp_path):
+    """A full disk, a full queue: what is no alarm is let go and not confirmed, an SOS is kept."""
+    async with serving(tmp_path, journal_queue=10) as port:
+        golf = await port.known(GOLF)
+        port.disk.full = True
+        await golf.say(b"".join(position(GOLF, number) for number in range(15)))
+        await eventually(lambda: port.journal.failed)
+        port.listener.sweep()
+        await eventually(lambda: port.counters.lost == 5)
+        await golf.say(help_me(GOLF, 20) + position(GOLF, 21) + heartbeat(GOLF))
+        await golf.hear(ON)
+        assert port.counters.lost == 6
+        assert [record.report.alarm for _, record in port.world.unwritten][-1] == "sos"
+        port.disk.full = False
+        await golf.hear(receipt(GOLF))
+        assert port.journalled("golf") == latitudes([*range(10), 20])
+
+
 async def test_replies_that_wait_for_a_slow_disk_are_bounded(port):
     golf = await port.known(GOLF)
     port.disk.turns.clear()
@@ -138,7 +158,7 @@ async def test_a_long_line_of_receipts_keeps_no_heartbeat_waiting_where_the_disk
     port.disk.full = True
     await golf.say(help_me(GOLF))
     await eventually(lambda: port.journal.failed)
-    many = range(1, MOST_WAITING + 50)
+    many = range(1, port.journal._capacity)
     await golf.say(b"".join(help_me(GOLF, number) for number in many) + heartbeat(GOLF))
     await golf.hear(ON)
     port.disk.full = False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from bridge import journal
 from tests.bridge.port import (
     BOX,
     BOX_LOGIN,
@@ -34,8 +35,9 @@ async def port(tmp_path):
 
 
 @pytest.fixture
-async def narrow(tmp_path):
-    """A port whose journal takes ten reports at a time."""
+async def narrow(tmp_path, monkeypatch):
+    """A port whose journal takes ten reports at a time, alarms or not."""
+    monkeypatch.setattr(journal, "RESERVED_FOR_ALARMS", 0)
     async with serving(tmp_path, journal_queue=10) as opened:
         yield opened
 

@@ -6,12 +6,16 @@ import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import msgspec
+
 from bridge import payloads
 from bridge.contract import AlarmPayload, Position, State
+from bridge.episodes import Ring
 from bridge.model import Alarm, Cell, Fix, Report, Status
 from bridge.payloads import Place
 from bridge.record import Record
-from bridge.vehicle import EMPTY, Ring, fold
+from bridge.vehicle import EMPTY, fold, judge
+from tests.bridge.sayings import said
 
 NOW = datetime(2026, 5, 1, 10, 0, tzinfo=UTC)
 AGE = timedelta(minutes=10)
@@ -34,8 +38,10 @@ FULL = Report(
 
 
 def _record(report: Report = FULL, *, late: bool = False, silent: bool = False) -> Record:
-    folded = fold(EMPTY, report, late=late, silent=silent)
-    return Record(report, "tcp", folded.verdict, late, silent, folded.rings)
+    judged = judge(EMPTY, report, now=NOW, live_age=AGE, silent=silent)
+    judged = msgspec.structs.replace(judged, late=late)
+    folded = fold(EMPTY, report, judged)
+    return Record(report, "tcp", judged, folded.rings, folded.trip)
 
 
 def _json(payload: object) -> dict[str, Any]:
@@ -45,7 +51,7 @@ def _json(payload: object) -> dict[str, Any]:
 
 def test_position_is_the_last_good_fix() -> None:
     assert payloads.position(EMPTY, PLACE) is None
-    position = _json(payloads.position(fold(EMPTY, FULL).state, PLACE))
+    position = _json(payloads.position(said(EMPTY, FULL).state, PLACE))
     assert position == {
         "latitude": 52.52,
         "longitude": 13.41,
@@ -80,7 +86,7 @@ def test_state_says_everything_known_and_nothing_else() -> None:
     assert set(_state(EMPTY)) == {
         "name", "link", "transport", "last_seen", "alarms", "epoch", "seq",
     }  # fmt: skip
-    state = _state(fold(EMPTY, FULL).state)
+    state = _state(said(EMPTY, FULL).state)
     assert set(state) <= set(State.__annotations__)
     assert state["alarms"]["sos"]["count"] == 1
     assert state["ignition"] is True
@@ -92,7 +98,7 @@ def test_state_says_everything_known_and_nothing_else() -> None:
 
 
 def test_an_alarm_ends_by_time_in_the_state() -> None:
-    folded = fold(EMPTY, FULL).state
+    folded = said(EMPTY, FULL).state
     assert _state(folded, NOW + timedelta(hours=23))["alarms"]
     assert not _state(folded, NOW + timedelta(hours=25))["alarms"]
 

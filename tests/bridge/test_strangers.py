@@ -1,4 +1,4 @@
-"""What scanners and other programs open with: nobody's, at the latest when the budget is spent."""
+"""What scanners and other programs open with is nobody's; what is no id is never taken for one."""
 
 from __future__ import annotations
 
@@ -7,9 +7,20 @@ import struct
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
+from bridge.acquaintance import is_id
+from bridge.errors import DecodeError
 from bridge.protocols.base import Claim
-from bridge.protocols.connection import DEFAULT_DETECTION_BYTES, UNRECOGNISED, Connection, Rejected
+from bridge.protocols.connection import (
+    DEFAULT_DETECTION_BYTES,
+    UNRECOGNISED,
+    Connection,
+    Received,
+    Rejected,
+)
+from bridge.protocols.gt06.body import read_id
 from bridge.protocols.registry import PROTOCOLS
 from tests.bridge.corpus import LINES
 
@@ -117,3 +128,49 @@ def test_no_frame_is_read_by_another_protocol(line) -> None:
         for protocol in PROTOCOLS:
             if protocol.name != line.protocol:
                 assert protocol.claim(frame, final=True) is not Claim.YES, protocol.name
+
+
+# --- ids ------------------------------------------------------------------------------------------
+
+NAMED = sorted(
+    {
+        (event.frame, said.device_id.encode())
+        for line in LINES
+        for event in line.replay()
+        if isinstance(event, Received)
+        for said in event.messages[:1]
+        if said.device_id.encode() in event.frame
+    }
+)
+"""Frames in which the id can be read, and it. In those of gt06 it stands in half bytes."""
+
+ID_CHARACTERS = st.one_of(
+    st.sampled_from("0123456789ABCabc"),
+    st.sampled_from("/+#$'\"<>.&;,:()*%{} \\\0\r\n\t\x7f\x85\xa0\xb2\xe9"),
+)
+
+
+@given(st.sampled_from(NAMED), st.text(ID_CHARACTERS, max_size=40))
+@example((b"##,imei:864000000000011,A;", b"864000000000011"), "../../registry")
+@settings(max_examples=1000)
+def test_what_a_decoder_takes_for_an_id_may_stand_in_a_topic_a_path_and_a_page(named, text) -> None:
+    """Letters and digits alone, and not many: so nothing behind the decoders need ask again."""
+    frame, device_id = named
+    for datagrams in (False, True):
+        connection = Connection(PROTOCOLS, datagrams=datagrams)
+        connection.receive_data(frame.replace(device_id, text.encode("latin-1")))
+        connection.receive_eof()
+        for event in connection.events(LINES[0].received_at):
+            if isinstance(event, Received):
+                assert all(is_id(message.device_id) for message in event.messages)
+
+
+@given(st.binary(min_size=8, max_size=8))
+def test_an_id_of_half_bytes_is_of_digits_or_is_none(data) -> None:
+    try:
+        device_id = read_id(data)
+    except DecodeError:
+        assert set(data.hex()) & set("abcdef")
+    else:
+        assert len(device_id) == 15
+        assert is_id(device_id)

@@ -1,0 +1,69 @@
+"""What a row of the journal says on the topics of its vehicle. Pure.
+
+A report goes to `report`, or as old news to `history`; an alarm that began to `alarm`, or as old
+news to `history`, an SOS to both; the newest alarm also to `last_alarm`; a trip that ended to
+`trip`.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from bridge import payloads
+from bridge.model import Alarm
+from bridge.payloads import Place
+from bridge.record import Record
+from bridge.vehicle import AnyAct, Recounted, Silence
+
+
+class Message(NamedTuple):
+    """A message of a vehicle: the end of its topic, its payload, whether it is retained."""
+
+    leaf: str
+    payload: bytes
+    retain: bool = False
+
+
+def of_record(
+    record: Record,
+    place: Place | None,
+    *,
+    now: datetime,
+    live_age: timedelta,
+    newest_alarm: datetime | None,
+) -> list[Message]:
+    """Return what a report says: itself, its alarms, the trip that ended with it.
+
+    `newest_alarm`: when the newest alarm of the vehicle rang, which alone is its last one.
+    """
+    late = payloads.is_late(record, now, live_age)
+    said = [Message("history" if late else "report", payloads.report(record, place, late=late))]
+    late_alarm = payloads.is_late_alarm(record, now, live_age)
+    for ring in record.rings:
+        payload = payloads.encode(payloads.alarm(record, ring, place, late=late_alarm))
+        if late_alarm:
+            said.append(Message("history", payload))
+        if not late_alarm or ring.alarm is Alarm.SOS:
+            said.append(Message("alarm", payload))
+        if newest_alarm is None or record.judged.at >= newest_alarm:
+            said.append(Message("last_alarm", payload, retain=True))
+    if record.trip is not None:
+        payload = payloads.encode(payloads.trip(record.trip, place, late=late))
+        said.append(Message("trip", payload))
+    return said
+
+
+def of_act(act: AnyAct, place: Place, *, now: datetime, live_age: timedelta) -> list[Message]:
+    """Return what an act says: the trips that it ended, or counted anew."""
+    match act:
+        case Recounted():
+            told = [(trip, True) for trip in act.trips]
+        case Silence(trip=trip) if trip is not None:
+            told = [(trip, now - act.at > live_age)]
+        case _:
+            told = []
+    return [
+        Message("trip", payloads.encode(payloads.trip(trip, place, late=late)))
+        for trip, late in told
+    ]
