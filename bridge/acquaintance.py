@@ -40,6 +40,8 @@ class Vehicle(msgspec.Struct, frozen=True, kw_only=True):
     icon: str = ""
     trackers: tuple[str, ...] = ()
     accepted_at: datetime
+    private: bool = False
+    """No place of it leaves the bridge."""
     removed: bool = False
     """No longer accepted; its key stays reserved until it is forgotten."""
 

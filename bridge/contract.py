@@ -167,6 +167,8 @@ class State(TypedDict, total=False):
 
     name: str
     link: str
+    private: bool
+    """True: no place leaves the bridge, only what happens."""
     ignition: bool
     door_open: bool
     external_power: bool
@@ -259,6 +261,8 @@ class VehicleRow(TypedDict, total=False):
     """Fields of a fix or status that its tracker has given at least once."""
     alarms: list[str]
     """Alarm kinds that have rung at least once."""
+    private: bool
+    """True: no place leaves the bridge."""
     advice: str
     """What its owner should tell the tracker, where its clock is set to a wrong time zone."""
 
@@ -309,7 +313,9 @@ class Health(TypedDict, total=False):
 # --- entities -------------------------------------------------------------------------------------
 
 Platform = Literal["device_tracker", "binary_sensor", "sensor", "event", "switch", "button"]
-Source = Literal["position", "state", "alarm", "health", "info", "devices"]
+Source = Literal[
+    "position", "state", "alarm", "trip", "health", "info", "devices", "bridge_state"
+]
 Category = Literal["diagnostic", "config"]
 
 
@@ -340,6 +346,8 @@ class Entity:
     """The alarm kind whose episode a binary sensor shows; its entity appears when it first rang."""
     on: str = ""
     """The text that means on, for a binary sensor whose field is a text."""
+    component_only: bool = False
+    """MQTT discovery has no words for it."""
 
     def unique_id(self, device: str) -> str:
         """Return what Home Assistant knows it by, for ever; `device` as of `device_id`."""
@@ -407,11 +415,22 @@ ALARM_ENTITIES: tuple[Entity, ...] = (
 
 ALARM_KINDS: tuple[str, ...] = tuple(entity.alarm for entity in ALARM_ENTITIES)
 
+TRIP_EVENTS = ("ended", "corrected")
+"""What a trip event says: one has ended, or late points have changed it."""
+IGNITION_EVENTS = ("on", "off")
+
 ENTITIES: tuple[Entity, ...] = (
     Entity(key="tracker", platform="device_tracker", name=None, source="position", always=True,
            icon="mdi:car"),
     Entity(key="alarm", platform="event", name="Alarm", source="alarm", always=True,
            options=ALARM_KINDS, icon="mdi:alarm-light"),
+    Entity(key="trip", platform="event", name="Trip", source="trip", always=True,
+           options=TRIP_EVENTS, icon="mdi:map-marker-path"),
+    Entity(key="ignition_change", platform="event", name="Ignition switched", source="state",
+           field="ignition", always=True, options=IGNITION_EVENTS, icon="mdi:key",
+           component_only=True),
+    Entity(key="private", platform="switch", name="Private mode", source="state", field="private",
+           always=True, category="config", icon="mdi:incognito"),
     Entity(key="acknowledge", platform="button", name="Acknowledge alarms", source="devices",
            always=True, icon="mdi:bell-check"),
     _binary(key="ignition", name="Ignition", field="ignition", always=True,
@@ -468,6 +487,9 @@ ENTITIES: tuple[Entity, ...] = (
 """The entities of a vehicle."""
 
 BRIDGE_ENTITIES: tuple[Entity, ...] = (
+    Entity(key="online", platform="binary_sensor", name="Connection", source="bridge_state",
+           on=ONLINE, always=True, device_class="connectivity", category="diagnostic",
+           component_only=True),
     Entity(key="permit_join", platform="switch", name="Accept the next new tracker", source="info",
            field="permit_join", always=True, category="config", icon="mdi:account-plus"),
     _gauge(key="connected", name="Vehicles connected", field="vehicles_connected",

@@ -27,6 +27,7 @@ from bridge.contract import (
     OFFLINE,
     ONLINE,
     PROJECT_URL,
+    TRIP_EVENTS,
     Entity,
     Platform,
     Topics,
@@ -49,6 +50,12 @@ _PLACE = (
 would be a row in its database. Without coordinates an empty object, which keeps the place."""
 
 
+_TRIP_EVENT = (
+    f"{{{{ dict({_BODY}, event_type='{TRIP_EVENTS[1]}' if {_BODY}.get('late')"
+    f" else '{TRIP_EVENTS[0]}') | to_json }}}}"
+)
+
+
 def device_topic(prefix: str, namespace: str, key: str) -> str:
     """Return where the payload of a device is published; `prefix` is Home Assistant's own."""
     return f"{prefix}/device/{device_id(namespace, key)}/config"
@@ -63,7 +70,8 @@ def shown(reported: Collection[str], rung: Collection[str]) -> tuple[Entity, ...
     return tuple(
         entity
         for entity in ENTITIES
-        if entity.always or (entity.alarm in rung if entity.alarm else entity.field in reported)
+        if not entity.component_only
+        and (entity.always or (entity.alarm in rung if entity.alarm else entity.field in reported))
     )
 
 
@@ -100,6 +108,11 @@ def vehicle_payload(  # noqa: PLR0913 - named facts of one payload, no behaviour
         "command_topic": topics.request("device/acknowledge"),
         "payload_press": json.dumps({"key": key}),
     }
+    components["private"] |= {
+        "command_topic": topics.request("device/private"),
+        "payload_on": json.dumps({"key": key, "enabled": True}),
+        "payload_off": json.dumps({"key": key, "enabled": False}),
+    }
     if icon:
         components["tracker"]["icon"] = icon
     return _payload(topics, version, device, components)
@@ -131,6 +144,7 @@ def bridge_payload(
     components = {
         entity.key: _component(entity, identifier, identifier, sources[entity.source])
         for entity in BRIDGE_ENTITIES
+        if not entity.component_only
     }
     components["permit_join"] |= {
         "command_topic": topics.request("permit_join"),
@@ -266,7 +280,9 @@ def _tracker(_entity: Entity, topic: str) -> Payload:
 
 
 def _event(entity: Entity, topic: str) -> Payload:
-    return {"state_topic": topic, "event_types": list(entity.options)}
+    heard = {"state_topic": topic, "event_types": list(entity.options)}
+    # A trip says of itself only whether late points have changed it.
+    return heard | ({"value_template": _TRIP_EVENT} if entity.source == "trip" else {})
 
 
 def _sensor(entity: Entity, topic: str) -> Payload:

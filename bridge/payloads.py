@@ -30,6 +30,12 @@ class Place(NamedTuple):
     seq: int
 
 
+TRACES = frozenset({
+    "speed_kmh", "course_deg", "altitude_m", "accuracy_m", "cell", "trip", "last_trip",
+    "odometer_km",
+})  # fmt: skip
+"""Fields of a state that private mode keeps back: where it is, where it was, how far it goes."""
+
 NOT_JOURNALLED: dict[str, Any] = {"journalled": False}
 """In place of epoch and seq, where a row could not be written yet."""
 
@@ -74,9 +80,13 @@ def state(  # noqa: PLR0913 - named facts of one payload, no behaviour among the
     place: Place | None,
     odometer_offset_km: float = 0.0,
     aside: Mapping[str, Any] = MappingProxyType({}),
+    private: bool = False,
 ) -> State:
-    """Return everything folded; what is unknown is absent. `aside`: what the session knows."""
-    payload: dict[str, Any] = {"name": name, "link": link, **folded.values}
+    """Return everything folded; what is unknown is absent. `aside`: what the session knows.
+
+    `private`: nothing that tells or traces where it is.
+    """
+    payload: dict[str, Any] = {"name": name, "link": link, "private": private, **folded.values}
     payload |= _moving(folded, now) | _odometer(folded, odometer_offset_km)
     trip = trips.running(folded.journey)
     known = {
@@ -91,6 +101,8 @@ def state(  # noqa: PLR0913 - named facts of one payload, no behaviour among the
         **aside,
     }
     payload |= {field: value for field, value in known.items() if value not in (None, "")}
+    if private:
+        payload = {field: value for field, value in payload.items() if field not in TRACES}
     payload["alarms"] = {
         kind: {
             "since": episode.since,
@@ -158,8 +170,10 @@ def trip(ended: Trip, place: Place | None, *, late: bool) -> TripPayload:
     return trip_fields(ended) | {"late": late} | _mark(place)  # type: ignore[return-value]
 
 
-def alarm(record: Record, ring: Ring, place: Place | None, *, late: bool) -> AlarmPayload:
-    """Return the event of an episode that began."""
+def alarm(
+    record: Record, ring: Ring, place: Place | None, *, late: bool, private: bool = False
+) -> AlarmPayload:
+    """Return the event of an episode that began; `private`: not where."""
     report = record.report
     payload: dict[str, Any] = {
         "event_type": ring.alarm,
@@ -173,7 +187,7 @@ def alarm(record: Record, ring: Ring, place: Place | None, *, late: bool) -> Ala
     if ring.episode:
         payload["episode"] = ring.episode
     fix = report.fix
-    if fix is not None and fix.valid:
+    if fix is not None and fix.valid and not private:
         payload["latitude"] = fix.latitude
         payload["longitude"] = fix.longitude
     return payload  # type: ignore[return-value] # times are still datetimes, encode() writes them

@@ -196,6 +196,10 @@ class Registry:
             raise RequestError("a vehicle needs a name")
         return self._put(msgspec.structs.replace(vehicle, name=name))
 
+    def set_private(self, key: str, *, private: bool) -> Vehicle:
+        """Keep a vehicle's places to ourselves from now on, or no longer."""
+        return self._put(msgspec.structs.replace(self.vehicle(key), private=private))
+
     def replace(self, key: str, old_id: str, new_id: str) -> Vehicle:
         """Give a vehicle another tracker for `old_id`; empty: for the one it has, if it has any.
 

@@ -72,6 +72,7 @@ class Requests:
             "device/rename": self._rename,
             "device/replace": self._replace,
             "device/acknowledge": self._acknowledge,
+            "device/private": self._private,
             "get_track": self._get_track,
             "get_trips": self._get_trips,
             "capture": self._capture,
@@ -174,6 +175,12 @@ class Requests:
         seen = self._intake.acknowledge(key, (alarm,) if alarm else (), self._intake.clock())
         return {"key": key, "alarms": list(seen)}
 
+    async def _private(self, body: Body) -> Body:
+        key, private = self._key(body), _flag(body, "enabled", default=True)
+        self._intake.changed(self._intake.registry.set_private(key, private=private))
+        self._announcer.vehicles_changed()
+        return {"key": key, "enabled": private}
+
     def _key(self, body: Body) -> str:
         key = _text(body, "key", required=True)
         if key not in self._intake.vehicles:
@@ -181,7 +188,7 @@ class Requests:
         return key
 
     async def _get_track(self, body: Body) -> history.Page:
-        key, span = self._key(body), self._span(body)
+        key, span = self._open_key(body), self._span(body)
         return await asyncio.to_thread(
             history.points,
             self._intake.journal,
@@ -193,7 +200,7 @@ class Requests:
         )
 
     async def _get_trips(self, body: Body) -> Body:
-        key, span, after = self._key(body), self._span(body), _text(body, "after")
+        key, span, after = self._open_key(body), self._span(body), _text(body, "after")
         limit = _whole(body, "limit", history.MOST_TRIPS, 1, history.MOST_TRIPS)
         journal = self._intake.journal
         return (
@@ -205,6 +212,13 @@ class Requests:
         since, until = _text(body, "from"), _text(body, "to")
         end = history.moment(until, "to") if until else self._intake.clock()
         return history.span(history.moment(since, "from") if since else end - DAY, end)
+
+    def _open_key(self, body: Body) -> str:
+        """Return the key of a vehicle whose places may be told."""
+        key = self._key(body)
+        if self._intake.vehicles[key].vehicle.private:
+            raise RequestError(f"{key} is in private mode: none of its places leaves the bridge")
+        return key
 
     async def _capture(self, body: Body) -> Body:
         device_id = _text(body, "id", required=True)

@@ -95,6 +95,7 @@ class Announcements:
                 "reports": list(state.reported),
                 "alarms": list(state.rung),
                 "advice": live.advice,
+                "private": vehicle.private,
             }
             vehicles.append({name: value for name, value in row.items() if value})
         return {"vehicles": vehicles, "guests": self._intake.guests.listed()}

@@ -25,30 +25,37 @@ class Message(NamedTuple):
     retain: bool = False
 
 
-def of_record(
+def of_record(  # noqa: PLR0913 - a row, and what decides about what is told of it
     record: Record,
     place: Place | None,
     *,
     now: datetime,
     live_age: timedelta,
     newest_alarm: datetime | None,
+    private: bool = False,
 ) -> list[Message]:
     """Return what a report says: itself, its alarms, the trip that ended with it.
 
     `newest_alarm`: when the newest alarm of the vehicle rang, which alone is its last one.
+    `private`: only the alarms, and not where they rang.
     """
     late = payloads.is_late(record, now, live_age)
-    said = [Message("history" if late else "report", payloads.report(record, place, late=late))]
+    said: list[Message] = []
+    if not private:
+        topic = "history" if late else "report"
+        said.append(Message(topic, payloads.report(record, place, late=late)))
     late_alarm = payloads.is_late_alarm(record, now, live_age)
     for ring in record.rings:
-        payload = payloads.encode(payloads.alarm(record, ring, place, late=late_alarm))
+        payload = payloads.encode(
+            payloads.alarm(record, ring, place, late=late_alarm, private=private)
+        )
         if late_alarm:
             said.append(Message("history", payload))
         if not late_alarm or ring.alarm is Alarm.SOS:
             said.append(Message("alarm", payload))
         if newest_alarm is None or record.judged.at >= newest_alarm:
             said.append(Message("last_alarm", payload, retain=True))
-    if record.trip is not None:
+    if record.trip is not None and not private:
         payload = payloads.encode(payloads.trip(record.trip, place, late=late))
         said.append(Message("trip", payload))
     return said

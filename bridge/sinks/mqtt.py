@@ -262,15 +262,23 @@ class MqttSink:
         place = Place(self._epoch, seq)
         if isinstance(row, Record):
             return self._queue(key, self._said_of(key, row, place, now), seq)
+        if self.intake.vehicles[key].vehicle.private:
+            return 0
         said = messages.of_act(row, place, now=now, live_age=self.intake.live_age)
         return self._queue(key, said, seq)
 
     def _said_of(
         self, key: str, record: Record, place: Place | None, now: datetime
     ) -> list[Message]:
-        newest = self.intake.vehicles[key].folded.rang_at
-        live_age = self.intake.live_age
-        return messages.of_record(record, place, now=now, live_age=live_age, newest_alarm=newest)
+        live = self.intake.vehicles[key]
+        return messages.of_record(
+            record,
+            place,
+            now=now,
+            live_age=self.intake.live_age,
+            newest_alarm=live.folded.rang_at,
+            private=live.vehicle.private,
+        )
 
     def _queue(self, key: str, said: list[Message], mark: int) -> int:
         """Put messages of a vehicle in line; `mark` comes back when one is acknowledged."""
@@ -297,7 +305,9 @@ class MqttSink:
             # While nothing can be written, what waits is told all the same, without a place.
             waits = self.intake.journal.failed is not None and live.folded is not live.state
             state = live.folded if waits else live.state
-            if key not in self._told_position or self._told_position[key] != state.fix_at:
+            if live.vehicle.private:
+                self._hide_position(key)
+            elif key not in self._told_position or self._told_position[key] != state.fix_at:
                 place = None if waits else Place(self._epoch, live.position_seq)
                 position = payloads.position(state, place)
                 if position is not None:
@@ -314,8 +324,16 @@ class MqttSink:
                 place=None if waits else Place(self._epoch, live.seq),
                 odometer_offset_km=live.rules.odometer_offset_km,
                 aside=live.aside(now),
+                private=live.vehicle.private,
             )
             self._outbox.tell(self.topics.vehicle(key, "state"), payloads.encode(payload))
+
+    def _hide_position(self, key: str) -> None:
+        """Take the place of a private vehicle away, once."""
+        self._told_position.pop(key, None)
+        topic = self.topics.vehicle(key, "position")
+        if not self._outbox.has_told(topic, b""):
+            self._outbox.tell(topic, b"")
 
     def _announce_in(self, seconds: float) -> None:
         if self._announce_at is None:

@@ -112,7 +112,7 @@ def test_payload_is_json_and_the_same_each_time(payload):
 
 
 def test_a_new_vehicle_has_what_is_always_there():
-    expected = [entity.key for entity in ENTITIES if entity.always]
+    expected = [entity.key for entity in ENTITIES if entity.always and not entity.component_only]
     assert list(vehicle()["components"]) == expected
 
 
@@ -144,7 +144,9 @@ def test_order_is_that_of_the_table_whatever_came_first():
 
 
 def test_everything_reported_shows_every_entity():
-    assert list(full_vehicle()["components"]) == [entity.key for entity in ENTITIES]
+    assert list(full_vehicle()["components"]) == [
+        entity.key for entity in ENTITIES if not entity.component_only
+    ]
 
 
 # --- components -----------------------------------------------------------------------------------
@@ -321,7 +323,10 @@ def test_every_payload_of_the_bridge_speaks_of_every_slot():
     names = {f"{verb}_{slot}" for verb in ("accept", "block") for slot in range(1, GUEST_SLOTS + 1)}
     for payload in (bridge(), bridge((1, GUEST)), full_bridge()):
         components = payload["components"]
-        assert set(components) == {entity.key for entity in BRIDGE_ENTITIES} | names
+        assert (
+            set(components)
+            == {entity.key for entity in BRIDGE_ENTITIES if not entity.component_only} | names
+        )
         assert {name for name in components if components[name]["platform"] == "button"} == names
 
 

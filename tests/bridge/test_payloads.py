@@ -84,7 +84,7 @@ def _state(folded: Any, now: datetime = NOW) -> dict[str, Any]:
 
 def test_state_says_everything_known_and_nothing_else() -> None:
     assert set(_state(EMPTY)) == {
-        "name", "link", "transport", "last_seen", "alarms", "epoch", "seq",
+        "name", "link", "private", "transport", "last_seen", "alarms", "epoch", "seq",
     }  # fmt: skip
     state = _state(said(EMPTY, FULL).state)
     assert set(state) <= set(State.__annotations__)

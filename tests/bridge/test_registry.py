@@ -78,6 +78,7 @@ def test_what_the_file_holds(known):
             "owner": "Anna",
             "icon": "",
             "trackers": [ID],
+            "private": False,
             "removed": False,
         }
     ]
@@ -95,6 +96,8 @@ def test_every_change_is_on_disk_when_it_returns(known):
     known.rename("golf", "Polo")
     assert same()
     known.replace("golf", "", OTHER)
+    assert same()
+    known.set_private("golf", private=True)
     assert same()
     known.block(THIRD)
     assert same()
