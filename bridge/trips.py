@@ -25,7 +25,6 @@ nothing about motion.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
@@ -122,20 +121,12 @@ class Journey(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, gc=
 EMPTY = Journey()
 
 
-class Recount(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """What points in the order of their time add up to; `journey` holds what goes on."""
-
-    trips: tuple[Trip, ...]
-    journey: Journey
-    distance_m: float
-
-
 def advance(
     journey: Journey, point: Point, limits: Limits = DEFAULT_LIMITS
 ) -> tuple[Journey, Trip | None, float]:
     """Return the journey after a point, the trip that it ended, and its metres on the odometer.
 
-    A point older than the latest changes nothing; it is for `recount`.
+    A point older than the latest changes nothing; late ones are counted by `bridge.recount`.
     """
     at = point.at
     if journey.at is not None and at < journey.at:
@@ -178,23 +169,6 @@ def silence(
 def running(journey: Journey) -> Trip | None:
     """Return the trip so far, also while it is too short to count as one."""
     return journey.trip
-
-
-def recount(
-    points: Iterable[Point], limits: Limits = DEFAULT_LIMITS, journey: Journey = EMPTY
-) -> Recount:
-    """Advance over points in the order of their time, from `journey` on.
-
-    A window in the middle of a history is to start with `Journey(keyed=...)` as known there.
-    """
-    trips: list[Trip] = []
-    driven = 0.0
-    for point in points:
-        journey, ended, metres = advance(journey, point, limits)
-        driven += metres
-        if ended is not None:
-            trips.append(ended)
-    return Recount(trips=tuple(trips), journey=journey, distance_m=driven)
 
 
 def _over(journey: Journey, at: datetime, limits: Limits, *, moving: bool | None) -> Trip | None:

@@ -27,7 +27,8 @@ class Announcements:
         self._started = time.monotonic()
         self._started_at = intake.clock()
         self._counted = (self._started, 0)
-        self._removed: set[str] = set()
+        self._removed: dict[str, bool] = {}
+        """Keys of vehicles that were removed, and whether their retained topics go too."""
         self.letting_go = False
         """The component has asked for the entities and not yet confirmed that it has them."""
         self.instance = intake.registry.instance
@@ -137,7 +138,7 @@ class Announcements:
         its entities go, and only when the component confirms are the payloads taken away.
         """
         owner = self.owner
-        for key in sorted(self._removed.difference(self._intake.vehicles)):
+        for key in sorted(self._removed.keys() - self._intake.vehicles.keys()):
             yield self._discovery_topic(key), b""
         if owner == "discovery":
             for topic, payload in self._discovery_payloads():
@@ -148,9 +149,15 @@ class Announcements:
         for key in (BRIDGE_KEY, *self._intake.vehicles):
             yield self._discovery_topic(key), farewell
 
-    def removed(self, key: str) -> None:
+    def removed(self, key: str, *, clear: bool) -> None:
         """Have the discovery of a vehicle that was removed taken away, until its key is back."""
-        self._removed.add(key)
+        self._removed[key] = clear
+
+    def topics_to_clear(self) -> Iterator[str]:
+        """Yield the retained topics of vehicles that are gone: the broker may have been away."""
+        for key, clear in self._removed.items():
+            if clear and key not in self._intake.vehicles:
+                yield from self.retained_topics(key)
 
     def retained_topics(self, key: str) -> Iterator[str]:
         """Yield the retained topics of a vehicle."""

@@ -118,6 +118,8 @@ class MqttSink:
         self._outbox.tell_again()
         self._told_position.clear()
         self._announce()
+        for topic in self.announcements.topics_to_clear():
+            self._outbox.tell(topic, b"")
         for key in self.intake.vehicles:
             self._dirty[key] = None
             if key in self._last_alarm:
@@ -142,7 +144,7 @@ class MqttSink:
         self._dirty.pop(vehicle.key, None)
         self._told_position.pop(vehicle.key, None)
         self._last_alarm.pop(vehicle.key, None)
-        self.announcements.removed(vehicle.key)
+        self.announcements.removed(vehicle.key, clear=clear)
         for topic in self.announcements.retained_topics(vehicle.key) if clear else ():
             self._outbox.clear(topic)
         self._announce()

@@ -14,13 +14,12 @@ from bridge.trips import (
     Limits,
     Place,
     Point,
-    Recount,
     Trip,
     advance,
-    recount,
     running,
     silence,
 )
+from tests.bridge.ways import Counted, recount
 
 START = datetime(2026, 5, 1, 7, 0, tzinfo=UTC)
 KM = 1000 / 111_195.08
@@ -47,7 +46,7 @@ def place(km: float) -> Place:
     return Place(latitude=47.0 + km * KM, longitude=9.5)
 
 
-def only(counted: Recount) -> Trip:
+def only(counted: Counted) -> Trip:
     (trip,) = counted.trips
     return trip
 

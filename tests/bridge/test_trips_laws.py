@@ -18,12 +18,11 @@ from bridge.trips import (
     Journey,
     Limits,
     Point,
-    Recount,
     advance,
-    recount,
     running,
     silence,
 )
+from tests.bridge.ways import Counted, recount
 
 START = datetime(2026, 5, 1, 7, 0, tzinfo=UTC)
 KM = 1000 / 111_195.08
@@ -84,7 +83,7 @@ def test_a_recount_is_the_sum_of_its_points(
         total += driven
         trips += [ended] if ended is not None else []
     assert recount(late) == recount(heard)
-    assert recount(late) == Recount(trips=tuple(trips), journey=journey, distance_m=total)
+    assert recount(late) == Counted(trips=tuple(trips), journey=journey, distance_m=total)
 
 
 @given(courses())
