@@ -313,9 +313,7 @@ class Health(TypedDict, total=False):
 # --- entities -------------------------------------------------------------------------------------
 
 Platform = Literal["device_tracker", "binary_sensor", "sensor", "event", "switch", "button"]
-Source = Literal[
-    "position", "state", "alarm", "trip", "health", "info", "devices", "bridge_state"
-]
+Source = Literal["position", "state", "alarm", "trip", "health", "info", "devices", "bridge_state"]
 Category = Literal["diagnostic", "config"]
 
 
