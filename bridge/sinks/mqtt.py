@@ -331,11 +331,11 @@ class MqttSink:
             self._outbox.tell(self.topics.vehicle(key, "state"), payloads.encode(payload))
 
     def _hide_position(self, key: str) -> None:
-        """Take the place of a private vehicle away, once."""
-        self._told_position.pop(key, None)
-        topic = self.topics.vehicle(key, "position")
-        if not self._outbox.has_told(topic, b""):
-            self._outbox.tell(topic, b"")
+        """Take the place of a private vehicle away, and where it last rang."""
+        if self._told_position.pop(key, None) is not None:
+            self._last_alarm.pop(key, None)
+            self._outbox.tell(self.topics.vehicle(key, "last_alarm"), b"")
+        self._outbox.tell(self.topics.vehicle(key, "position"), b"")
 
     def _announce_in(self, seconds: float) -> None:
         if self._announce_at is None:

@@ -61,14 +61,15 @@ async def test_in_private_mode_no_place_leaves_the_bridge(
     bridge: BridgeProcess, heard: Listener, dial: Dial
 ) -> None:
     tracker = await _connected(bridge, heard, dial)
-    await tracker.say(_report(1))
+    await tracker.say(_report(1, "door alarm"))
     await heard.topic(f"{BASE}/vehicle/golf/position")
+    assert "latitude" in await heard.topic(f"{BASE}/vehicle/golf/last_alarm")
     await heard.ask("device/private", key="golf")
     await heard.until(lambda: heard.vehicle("golf", "position") == "")
+    await heard.until(lambda: heard.vehicle("golf", "last_alarm") == "")
     since = len(heard.messages)
     await tracker.say(_report(2, "acc on") + _report(3, "help me"))
-    alarm = await heard.topic(f"{BASE}/vehicle/golf/alarm")
-    assert alarm["event_type"] == "sos"
+    await heard.until(lambda: heard.vehicle("golf", "alarm")["event_type"] == "sos")
     await heard.until(lambda: heard.vehicle("golf", "state").get("ignition"))
     assert (await heard.ask("get_track", key="golf"))["status"] == "error"
     assert (await heard.ask("get_trips", key="golf"))["status"] == "error"
