@@ -87,7 +87,7 @@ async def running(config: Config) -> AsyncIterator[Intake]:
         sink = MqttSink(config, intake, announcements)
         sink.answer = Requests(intake, sink).answer
         intake.watchers.append(sink)
-        await stack.enter_async_context(_serving(sink))
+        await stack.enter_async_context(_beside(sink.run(), sink.drained))
         await stack.enter_async_context(_beside(Upkeep(intake.fleet, utc_now).run()))
         await stack.enter_async_context(listener)
         _greet(config, intake)
@@ -125,17 +125,23 @@ def _opened(config: Config, registry: Registry, folder: Path) -> Intake:
 
 
 @asynccontextmanager
-async def _serving(sink: MqttSink) -> AsyncIterator[None]:
-    """Run the sink beside the body; its failure interrupts the body and is raised."""
+async def _beside(
+    work: Coroutine[None, None, None], last: Callable[[], Coroutine[None, None, None]] | None = None
+) -> AsyncIterator[None]:
+    """Run something beside the body; its failure interrupts the body and is raised.
+
+    `last` is waited for when the body has ended, for `DRAIN_S` at most, and then the work is over.
+    """
     body = asyncio.current_task()
     assert body is not None  # noqa: S101 - a context manager runs in a task
-    task = asyncio.get_running_loop().create_task(sink.run(), name="mqtt")
+    task = asyncio.get_running_loop().create_task(work)
     task.add_done_callback(lambda done: None if done.cancelled() else body.cancel())
     try:
         yield
         with suppress(TimeoutError):
             async with asyncio.timeout(DRAIN_S):
-                await sink.drained()
+                if last is not None:
+                    await last()
     except asyncio.CancelledError:
         if not task.done() or task.cancelled():
             raise
@@ -145,15 +151,6 @@ async def _serving(sink: MqttSink) -> AsyncIterator[None]:
         task.cancel()
         with suppress(asyncio.CancelledError):
             await task
-
-
-@asynccontextmanager
-async def _beside(work: Coroutine[None, None, None]) -> AsyncIterator[None]:
-    """Run something beside the body, until that ends; what it raises interrupts the body."""
-    async with asyncio.TaskGroup() as group:
-        task = group.create_task(work)
-        yield
-        task.cancel()
 
 
 async def _find_broker(mqtt: Mqtt, stack: AsyncExitStack) -> Mqtt:

@@ -74,6 +74,8 @@ class Clock(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, gc=Fa
     """Offsets that the latest frames with two clocks had."""
     local_readings: tuple[Reading, ...] = ()
     """Of the local clock, as if it were UTC, where it stands alone."""
+    seen_right: bool = False
+    """A live fix was believed by it: since then what it calls old is old."""
 
 
 UNKNOWN = Clock()

@@ -83,6 +83,8 @@ class Fleet:
         self.vehicles: dict[str, Live] = {}
         self.watchers: list[Watcher] = []
         self.counters = Counters()
+        self._leaving: dict[str, Live] = {}
+        """Removed with reports on their way to the disk: a new start would miss these."""
         self._purging: set[str] = set()
         """Keys whose history is going, and must not be read any more."""
         self._waiting_for_room: dict[Callable[[], None], None] = {}
@@ -100,8 +102,12 @@ class Fleet:
 
     def take_in(self, vehicle: Vehicle) -> Live:
         """Add a vehicle that was accepted; a key that was removed comes back with what it had."""
+        leaving = self._leaving.pop(vehicle.key, None)
         if vehicle.key in self._purging:
             live = Live(vehicle, self.rules(vehicle.key))
+        elif leaving is not None and leaving.folded is not leaving.state:
+            live, live.vehicle, live.deaf = leaving, vehicle, False
+            live.follow(self.rules(vehicle.key))
         else:
             live = self._restored(vehicle, self.journal.checkpoints())
         self.vehicles[vehicle.key] = live
@@ -113,6 +119,8 @@ class Fleet:
         if live is not None:
             self._checkpoint(live)
             live.deaf = True
+            if live.folded is not live.state:
+                self._leaving[vehicle.key] = live
         if purge:
             self._purging.add(vehicle.key)
             gone = partial(self._purging.discard, vehicle.key)

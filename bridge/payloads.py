@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from bridge import clock, trips
-from bridge.assess import accuracy_m
+from bridge.assess import Verdict, accuracy_m
 from bridge.contract import AlarmPayload, Position, State, TripPayload
 from bridge.episodes import Ring, shown
 from bridge.record import Record
@@ -32,7 +32,7 @@ class Place(NamedTuple):
 
 TRACES = frozenset({
     "speed_kmh", "course_deg", "altitude_m", "accuracy_m", "cell", "trip", "last_trip",
-    "odometer_km",
+    "odometer_km", "obd_speed_kmh", "rpm",
 })  # fmt: skip
 """Fields of a state that private mode keeps back: where it is, where it was, how far it goes."""
 
@@ -187,7 +187,9 @@ def alarm(
     if ring.episode:
         payload["episode"] = ring.episode
     fix = report.fix
-    if fix is not None and fix.valid and not private:
+    doubtful = (Verdict.ZERO, Verdict.OUT_OF_RANGE, Verdict.JUMP)
+    believed = fix is not None and fix.valid and record.judged.verdict not in doubtful
+    if fix is not None and believed and not private:
         payload["latitude"] = fix.latitude
         payload["longitude"] = fix.longitude
     return payload  # type: ignore[return-value] # times are still datetimes, encode() writes them

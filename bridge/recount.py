@@ -7,7 +7,7 @@ nothing else: both are folded by the same rules.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -25,13 +25,6 @@ class Limits(NamedTuple):
     trips: trips.Limits
 
 
-class Track(NamedTuple):
-    """What a stretch of rows adds up to."""
-
-    trips: tuple[Trip, ...]
-    journey: Journey
-
-
 class Window(NamedTuple):
     """The stretch of time that late points touch."""
 
@@ -43,6 +36,9 @@ class Window(NamedTuple):
 
 Numbered = tuple[int, Record]
 """A row: seq, record."""
+
+Rows = Callable[[], Iterable[Numbered]]
+"""Gives the rows of a window, sorted by the moments they count for, as often as it is asked."""
 
 
 def window(state: VehicleState, known: Sequence[Trip], gap: timedelta, now: datetime) -> Window:
@@ -65,45 +61,80 @@ def window(state: VehicleState, known: Sequence[Trip], gap: timedelta, now: date
     return Window(since, now if reaches_now else until, reaches_now)
 
 
-def recount(
-    state: VehicleState, stretch: Window, rows: Sequence[Numbered], limits: Limits, now: datetime
+def recount(  # noqa: PLR0913 - a state, a stretch of its past, and what counts it
+    state: VehicleState,
+    stretch: Window,
+    rows: Rows,
+    known: Sequence[Trip],
+    *,
+    limits: Limits,
+    now: datetime,
 ) -> Recounted:
     """Return what counting the late points of a window comes to.
 
-    `rows` are those of the vehicle within it, sorted by the moments they count for.
+    `known` are the trips that ended in it. One of which rows are gone cannot be counted anew: it
+    stays as it is, and so does the way within it.
     """
+    kept = _kept(state, stretch, rows, known)
     begin = VehicleState(journey=Journey(keyed=state.journey.keyed))
-    after = follow(begin, (record for _, record in rows), limits)
+    after, before, newest = Track(begin), Track(begin), state.counted_seq
+    for seq, record in rows():
+        newest = max(newest, seq)
+        if any(trip.started_at <= record.judged.at <= trip.ended_at for trip in kept):
+            continue
+        after.follow(record, limits)
+        if _was_counted(seq, record, state):
+            before.follow(record, limits)
+    ended = after.trips
     if not stretch.open:
         # Nothing ran on at its end, whatever the rows that stand within it say.
-        _, ended = trips.silence(after.journey, stretch.until + limits.trips.gap, limits.trips)
-        after = after._replace(trips=(*after.trips, *([ended] if ended is not None else [])))
-    counted = (record for seq, record in rows if _was_counted(seq, record, state))
-    before = follow(begin, counted, limits)
+        _, last = trips.silence(after.journey, stretch.until + limits.trips.gap, limits.trips)
+        ended += [last] if last is not None else []
     return Recounted(
         at=now,
         since=stretch.since,
         until=stretch.until,
-        seq=max((seq for seq, _ in rows), default=state.counted_seq),
+        seq=newest,
         # It never falls: a way over more points is no shorter, but for those called a jump now.
         metres=max(0.0, after.journey.odometer_m - before.journey.odometer_m),
-        trips=after.trips,
+        trips=(*ended, *kept),
         journey=after.journey if stretch.open else None,
     )
 
 
-def follow(begin: VehicleState, records: Iterable[Record], limits: Limits) -> Track:
-    """Fold records, sorted by the moments they count for, as if each had come then."""
-    state = begin
-    ended: list[Trip] = []
-    for record in records:
-        report, at = record.report, record.judged.at
-        verdict = verdict_on(state, report, at=at, late=False, limits=limits.positions)
-        folded = fold(state, report, Judgement(at, verdict), limits.trips)
-        state = folded.state
+class Track:
+    """Rows folded in the order of the moments they count for, as if each had come then."""
+
+    def __init__(self, begin: VehicleState) -> None:
+        self._state = begin
+        self.trips: list[Trip] = []
+
+    @property
+    def journey(self) -> Journey:
+        """Where it stands after the latest."""
+        return self._state.journey
+
+    def follow(self, record: Record, limits: Limits) -> None:
+        """Fold one more."""
+        report, at, verdict = record.report, record.judged.at, record.judged.verdict
+        if verdict is not Verdict.FUTURE:  # its clock was wrong then, and is now
+            verdict = verdict_on(self._state, report, at=at, late=False, limits=limits.positions)
+        folded = fold(self._state, report, Judgement(at, verdict), limits.trips)
+        self._state = folded.state
         if folded.trip is not None:
-            ended.append(folded.trip)
-    return Track(tuple(ended), state.journey)
+            self.trips.append(folded.trip)
+
+
+def _kept(state: VehicleState, stretch: Window, rows: Rows, known: Sequence[Trip]) -> list[Trip]:
+    """Return the trips of a window of which not all points are there any more."""
+    within = [trip for trip in known if stretch.since <= trip.started_at <= stretch.until]
+    left = [0] * len(within)
+    for seq, record in rows():
+        at, verdict = record.judged.at, record.judged.verdict
+        if verdict in (Verdict.OK, Verdict.HISTORICAL) and _was_counted(seq, record, state):
+            for index, trip in enumerate(within):
+                left[index] += trip.started_at <= at <= trip.ended_at
+    return [trip for trip, count in zip(within, left, strict=True) if count < trip.points]
 
 
 def _was_counted(seq: int, record: Record, state: VehicleState) -> bool:

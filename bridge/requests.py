@@ -47,6 +47,9 @@ class Announcer(Protocol):
     def forget_vehicle(self, vehicle: Vehicle, *, clear: bool) -> None:
         """Take a removed vehicle's discovery away, and with `clear` its retained topics."""
 
+    def hide(self, key: str) -> None:
+        """Take back what the outside world knows of a vehicle's places."""
+
     def info(self) -> dict[str, Any]:
         """Return the payload of ``bridge/info``."""
 
@@ -177,6 +180,8 @@ class Requests:
 
     async def _private(self, body: Body) -> Body:
         key, private = self._key(body), _flag(body, "enabled", default=True)
+        if private:
+            self._announcer.hide(key)
         self._intake.changed(self._intake.registry.set_private(key, private=private))
         self._announcer.vehicles_changed()
         return {"key": key, "enabled": private}

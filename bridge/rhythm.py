@@ -137,9 +137,14 @@ def patience_s(rhythm: Rhythm) -> float | None:
 
     So long after its last word a connection is half open: gone, and the bridge was not told.
     """
-    learnt = (interval_s(rhythm), heartbeat_s(rhythm))
-    known = [seconds for seconds in learnt if seconds is not None]
-    return max(MISSED * min(known), PATIENCE_LEAST_S) if known else None
+    reports_s, heartbeats_s = interval_s(rhythm), heartbeat_s(rhythm)
+    if heartbeats_s is None:
+        silent_s = reports_s
+    elif reports_s is None:
+        silent_s = heartbeats_s
+    else:  # heartbeats may be rarer, and come only while there is nothing to report
+        silent_s = min(heartbeats_s, max(reports_s, PATIENCE_UNKNOWN_S / MISSED))
+    return None if silent_s is None else max(MISSED * silent_s, PATIENCE_LEAST_S)
 
 
 def link(  # noqa: PLR0913 - named facts, no behaviour among them

@@ -126,11 +126,16 @@ def advance(
 ) -> tuple[Journey, Trip | None, float]:
     """Return the journey after a point, the trip that it ended, and its metres on the odometer.
 
-    A point older than the latest changes nothing; late ones are counted by `bridge.recount`.
+    A fix older than the latest one changes nothing, and so does an older point without one; late
+    points are counted by `bridge.recount`. But a fix may be older than a point without one, which
+    counts for when it was received.
     """
-    at = point.at
+    at = own = point.at
     if journey.at is not None and at < journey.at:
-        return journey, None, 0.0
+        if point.fix is None or (journey.place_at is not None and at < journey.place_at):
+            return journey, None, 0.0
+        at = journey.at
+        point = msgspec.structs.replace(point, at=at)
     keyed = journey.keyed or point.ignition is True
     metres = _metres(journey.place, point.fix)
     ended = _over(journey, at, limits, moving=_motion(point, keyed=keyed))
@@ -149,7 +154,7 @@ def advance(
         "odometer_m": journey.odometer_m + metres,
     }
     if point.fix is not None:
-        changes["place"], changes["place_at"] = _place(point.fix), at
+        changes["place"], changes["place_at"] = _place(point.fix), own
     return msgspec.structs.replace(going, **changes), _counted(ended, limits), metres
 
 

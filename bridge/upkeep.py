@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 
 from bridge import record, trips
@@ -18,7 +18,7 @@ from bridge.journal import Keep, Retained
 from bridge.log import bound
 from bridge.record import Record
 from bridge.recount import Limits, Numbered, Window, recount, window
-from bridge.vehicle import Silence
+from bridge.vehicle import Recounted, Silence, VehicleState
 
 _log = logging.getLogger(__name__)
 
@@ -30,7 +30,11 @@ FIRST_RETAIN_S = 60.0
 """A bridge that has just started has better things to do."""
 PAGE = 1000
 MOST_ROWS = 200_000
-"""Counted in one go: some months of driving, a minute of a small computer in a thread."""
+"""Counted in one go: two months of driving, half a minute of a small computer in a thread."""
+
+
+class _TooManyError(StorageError):
+    """There is more to count than we do."""
 
 
 class Upkeep:
@@ -59,45 +63,57 @@ class Upkeep:
         journey, trip = trips.silence(live.folded.journey, now, live.trip_limits)
         if journey is not live.folded.journey:
             self._fleet.act(live, Silence(at=now, trip=trip))
-        late_at = live.state.last_report
+        late_at = live.state.uncounted_at
         if live.state.uncounted is not None and late_at is not None and now - late_at >= SETTLED:
             await self.count(live)
 
     async def count(self, live: Live) -> None:
         """Count the late points of a vehicle; nothing, where more has come meanwhile."""
-        state, now = live.state, self._clock()
+        state, now, log = live.state, self._clock(), bound(_log, vehicle=live.vehicle.key)
         if state.uncounted is None or live.folded is not state:
             return
         try:
-            stretch, rows = await asyncio.to_thread(self._stretch, live, now)
+            act = await asyncio.to_thread(self._counted, live, state, now)
+        except _TooManyError as error:
+            log.warning("late points are not counted: %s", error)
+            act = Recounted(at=now, since=now, until=now, seq=live.seq, metres=0.0)
         except StorageError as error:
-            bound(_log, vehicle=live.vehicle.key).error("late points are not counted: %s", error)
+            log.warning("late points are not counted yet: %s", error)
             return
-        limits = Limits(live.limits, live.trip_limits)
-        act = await asyncio.to_thread(recount, state, stretch, rows, limits, now)
-        if live.folded is state and not live.deaf:
+        still = (
+            live.folded.uncounted == state.uncounted
+            if act.journey is None
+            else (live.folded is state)
+        )
+        if still and not live.deaf:
             self._fleet.act(live, act)
-            bound(_log, vehicle=live.vehicle.key).info(
+            log.info(
                 "counted late points: %d trips, %.1f km more", len(act.trips), act.metres / 1000
             )
 
-    def _stretch(self, live: Live, now: datetime) -> tuple[Window, list[Numbered]]:
-        key, state, gap = live.vehicle.key, live.state, live.trip_limits.gap
+    def _counted(self, live: Live, state: VehicleState, now: datetime) -> Recounted:
+        key, limits = live.vehicle.key, Limits(live.limits, live.trip_limits)
         assert state.uncounted is not None  # noqa: S101 - asked before
-        stored = self._journal.trips(key, state.uncounted[0] - 24 * gap, now, PAGE)
-        known = [record.decode_trip(body) for body in stored]
-        stretch = window(state, known, gap, now)
-        rows: list[Numbered] = []
+        since = state.uncounted[0] - 24 * limits.trips.gap
+        known = [record.decode_trip(body) for body in self._journal.trips(key, since, now, PAGE)]
+        stretch = window(state, known, limits.trips.gap, now)
+        return recount(
+            state, stretch, lambda: self._rows(key, stretch), known, limits=limits, now=now
+        )
+
+    def _rows(self, key: str, stretch: Window) -> Iterator[Numbered]:
+        """Yield the reports of a window, page by page: it may be weeks."""
         after: tuple[int, int] | None = None
+        read = 0
         while page := self._journal.track(key, stretch.since, stretch.until, after, PAGE):
+            read += len(page)
+            if read > MOST_ROWS:
+                raise _TooManyError(f"there are more than {MOST_ROWS} rows since {stretch.since}")
             for seq, at_ms, _, body in page:
                 row = record.decode(body)
                 if isinstance(row, Record):
-                    rows.append((seq, row))
+                    yield seq, row
                 after = (at_ms, seq)
-            if len(rows) > MOST_ROWS:
-                raise StorageError(f"more than {MOST_ROWS} rows since {stretch.since}")
-        return stretch, rows
 
     # --- what may go ------------------------------------------------------------------------------
 

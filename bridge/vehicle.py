@@ -30,6 +30,12 @@ STILL_KMH = 3.0
 SPEED_FROM_PLACES = timedelta(minutes=10)
 """Two fixes this close in time tell how fast the vehicle went, where the frame does not."""
 
+LONGEST_STORED = timedelta(days=31)
+"""A tracker's memory holds some thousand frames: hours of a drive, weeks in a garage."""
+
+COUNTED_WITHIN = timedelta(days=60)
+"""Points that come later than that are history, and no trip is counted anew for them."""
+
 STATUS_FIELDS: tuple[str, ...] = Status.__struct_fields__
 DEFAULT_TRIPS = trips.Limits()
 
@@ -68,6 +74,8 @@ class VehicleState(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True
     """The latest one that ended."""
     uncounted: tuple[datetime, datetime] | None = None
     """From when to when late points have come that no trip and no odometer has counted yet."""
+    uncounted_at: datetime | None = None
+    """When the latest of them came."""
     counted_seq: int = 0
     """Up to this row of the journal all late points are counted."""
     rang_at: datetime | None = None
@@ -84,7 +92,7 @@ class Judgement(msgspec.Struct, frozen=True, gc=False):
     """What was decided about a report when it came in."""
 
     at: datetime
-    """The moment it counts for: its own time by a clock put right, else when it came."""
+    """The moment it counts for: its own time by a clock put right, but never later than it came."""
     verdict: Verdict | None
     late: bool = False
     """It was old news; then it changes no input and moves nothing."""
@@ -153,20 +161,44 @@ def judge(  # noqa: PLR0913 - a report, and what decides about it
     """Decide what a report is taken for: late or live, and whether its fix may move the car.
 
     Its time counts by the clock as this very report lets us know it. A receiver without a lock may
-    have lost its clock, so its time proves nothing. An alarm is old only by a clock that has been
-    seen right, which a live fix shows (rule L).
+    have lost its clock, so its time proves nothing, unless that fits what was seen of it. An alarm
+    is old only by a clock that has been seen right, which a live fix shows (rule L), and not where
+    the tracker's clock agrees with ours as it stands: its owner may just have set it.
     """
     replayed = "replayed" in report.extra
     fix = report.fix
-    at, old = report.received_at, False
-    if replayed or fix is None or fix.valid:
-        known = _clock_after(state, report)
-        at = clock.corrected(known, report) or at
-        old = now - at > live_age
+    own = clock.corrected(_clock_after(state, report), report)
+    seen_right = state.clocks.get(report.device_id, clock.UNKNOWN).seen_right
+    locked = fix is None or fix.valid
+    if not (replayed or locked or _is_stored(state, own, now, live_age, seen_right=seen_right)):
+        own = None
+    at = own or report.received_at
+    old = now - at > live_age
     late = replayed or old
-    late_alarms = replayed or (old and state.fix is not None)
+    told = report.device_time
+    agrees = told is not None and abs(told - report.received_at) <= live_age
+    late_alarms = replayed or (old and locked and seen_right and not agrees)
     verdict = verdict_on(state, report, at=at, late=late, limits=limits)
-    return Judgement(at, verdict, late, late_alarms, silent)
+    return Judgement(min(at, report.received_at), verdict, late, late_alarms, silent)
+
+
+def _is_stored(
+    state: VehicleState,
+    own: datetime | None,
+    now: datetime,
+    live_age: timedelta,
+    *,
+    seen_right: bool,
+) -> bool:
+    """Whether a frame without a lock comes out of the tracker's memory, by its own time.
+
+    A receiver that has lost its clock stands still at its last fix, or begins years ago; one that
+    says a time some days before that fix has kept the frame since then.
+    """
+    if own is None or not seen_right or state.good_at is None:
+        return False
+    before = state.good_at - own
+    return now - own > live_age and timedelta(0) < before < LONGEST_STORED
 
 
 def verdict_on(
@@ -222,6 +254,8 @@ def fold(
     if state.first_seen is None:
         changes["first_seen"] = received_at
     learnt = _clock_after(state, report)
+    if judged.verdict in (Verdict.OK, Verdict.PARKED) and not learnt.seen_right:
+        learnt = msgspec.structs.replace(learnt, seen_right=True)
     if learnt != state.clocks.get(report.device_id) or next(reversed(state.clocks)) != (
         report.device_id
     ):
@@ -232,13 +266,15 @@ def fold(
         changes["reported"] = tuple(sorted(given.union(state.reported)))
     trip = None
     if judged.late:
-        if judged.verdict is Verdict.HISTORICAL:
+        recent = received_at - judged.at < COUNTED_WITHIN
+        if judged.verdict is Verdict.HISTORICAL and recent:
+            changes["uncounted_at"] = received_at
             since, until = state.uncounted or (judged.at, judged.at)
             changes["uncounted"] = (min(since, judged.at), max(until, judged.at))
     else:
         _fold_inputs(state, report, changes)
         _fold_fix(state, report, judged, changes)
-        _fold_parking(state, judged.at, changes, limits)
+        _fold_parking(state, judged, changes, limits)
         trip = _fold_trip(state, report, judged, changes, limits)
     rings = () if judged.silent else _fold_alarms(state, report, judged, changes)
     return Folded(msgspec.structs.replace(state, **changes), rings, trip)
@@ -258,7 +294,7 @@ def fold_act(state: VehicleState, act: AnyAct, limits: trips.Limits = DEFAULT_TR
             changes["journey"] = msgspec.structs.replace(
                 act.journey or state.journey, odometer_m=state.journey.odometer_m + act.metres
             )
-            changes["uncounted"], changes["counted_seq"] = None, act.seq
+            changes |= {"uncounted": None, "uncounted_at": None, "counted_seq": act.seq}
             newest = max(act.trips, key=_ended_at, default=None)
             if newest and (state.trip is None or newest.ended_at >= state.trip.ended_at):
                 changes["trip"] = newest
@@ -289,7 +325,7 @@ def _fold_fix(
     if judged.verdict is Verdict.JUMP:
         changes["doubtful"], changes["doubtful_at"] = fix, at
     elif judged.verdict is Verdict.PARKED:
-        changes["good_at"] = at
+        changes.update(good_at=at, doubtful=None, doubtful_at=None)
     elif judged.verdict is Verdict.OK:
         changes.update(
             fix=fix,
@@ -318,9 +354,13 @@ def _speed_kmh(state: VehicleState, fix: Fix, at: datetime) -> float | None:
 
 
 def _fold_parking(
-    state: VehicleState, at: datetime, changes: dict[str, Any], limits: trips.Limits
+    state: VehicleState, judged: Judgement, changes: dict[str, Any], limits: trips.Limits
 ) -> None:
-    """Note since when the vehicle stands and is parked; without ignition it does not move."""
+    """Note since when the vehicle stands and is parked; with its ignition off it does not move.
+
+    Where ignition is unknown, only a fix can show that it still stands.
+    """
+    at, seen = judged.at, judged.verdict in (Verdict.OK, Verdict.PARKED)
     ignition = changes.get("values", state.values).get("ignition")
     if ignition is False:
         changes["motion"] = False
@@ -328,7 +368,9 @@ def _fold_parking(
     still_since = (state.still_since or at) if motion is False else None
     if ignition is None:
         stands = still_since is not None and at - still_since >= limits.min_stop
-        parked_since = (state.parked_since or still_since) if stands else None
+        parked_since = state.parked_since if still_since is not None else None
+        if stands and seen:
+            parked_since = parked_since or still_since
     else:
         parked_since = None if ignition else state.parked_since or at
     changes["still_since"], changes["parked_since"] = still_since, parked_since

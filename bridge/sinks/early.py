@@ -27,6 +27,10 @@ class Early:
         self._left[self._mark] = messages
         return self._mark
 
+    def knows(self, record: Record) -> bool:
+        """Whether a record was told already, and still waits for the disk."""
+        return id(record) in self._waiting
+
     def acknowledged(self, mark: int) -> None:
         """Note that one message of a mark has arrived."""
         if mark in self._left:

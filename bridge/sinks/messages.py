@@ -51,7 +51,7 @@ def of_record(  # noqa: PLR0913 - a row, and what decides about what is told of 
         )
         if late_alarm:
             said.append(Message("history", payload))
-        if not late_alarm or ring.alarm is Alarm.SOS:
+        if not late_alarm or (ring.alarm is Alarm.SOS and ring.episode):
             said.append(Message("alarm", payload))
         if newest_alarm is None or record.judged.at >= newest_alarm:
             said.append(Message("last_alarm", payload, retain=True))

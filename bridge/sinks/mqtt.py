@@ -84,7 +84,7 @@ class MqttSink:
 
     def waiting(self, key: str, record: Record) -> None:
         """Tell at once of a report that cannot be journalled now (rule D)."""
-        if not self._outbox.open:
+        if not self._outbox.open or self._early.knows(record):
             return
         said = self._said_of(key, record, None, self.intake.clock())
         self._queue(key, said, self._early.mark(record, len(said)))
@@ -120,10 +120,13 @@ class MqttSink:
         self._announce()
         for topic in self.announcements.topics_to_clear():
             self._outbox.tell(topic, b"")
-        for key in self.intake.vehicles:
+        for key, live in self.intake.vehicles.items():
             self._dirty[key] = None
+            topic = self.topics.vehicle(key, "last_alarm")
             if key in self._last_alarm:
-                self._outbox.tell(self.topics.vehicle(key, "last_alarm"), self._last_alarm[key])
+                self._outbox.tell(topic, self._last_alarm[key])
+            elif live.vehicle.private:
+                self._outbox.tell(topic, b"")
         self._outbox.wake()
 
     def info_changed(self) -> None:
@@ -148,6 +151,14 @@ class MqttSink:
         for topic in self.announcements.retained_topics(vehicle.key) if clear else ():
             self._outbox.clear(topic)
         self._announce()
+
+    def hide(self, key: str) -> None:
+        """Take back what the outside world knows of a vehicle's places."""
+        self._last_alarm.pop(key, None)
+        self._told_position.pop(key, None)
+        self._outbox.withdraw(self.topics.vehicle(key, ""))
+        for leaf in ("position", "last_alarm"):
+            self._outbox.tell(self.topics.vehicle(key, leaf), b"")
 
     def info(self) -> dict[str, Any]:
         """Return the payload of ``bridge/info``."""
@@ -308,7 +319,8 @@ class MqttSink:
             waits = self.intake.journal.failed is not None and live.folded is not live.state
             state = live.folded if waits else live.state
             if live.vehicle.private:
-                self._hide_position(key)
+                self._told_position.pop(key, None)
+                self._outbox.tell(self.topics.vehicle(key, "position"), b"")
             elif key not in self._told_position or self._told_position[key] != state.fix_at:
                 place = None if waits else Place(self._epoch, live.position_seq)
                 position = payloads.position(state, place)
@@ -329,13 +341,6 @@ class MqttSink:
                 private=live.vehicle.private,
             )
             self._outbox.tell(self.topics.vehicle(key, "state"), payloads.encode(payload))
-
-    def _hide_position(self, key: str) -> None:
-        """Take the place of a private vehicle away, and where it last rang."""
-        if self._told_position.pop(key, None) is not None:
-            self._last_alarm.pop(key, None)
-            self._outbox.tell(self.topics.vehicle(key, "last_alarm"), b"")
-        self._outbox.tell(self.topics.vehicle(key, "position"), b"")
 
     def _announce_in(self, seconds: float) -> None:
         if self._announce_at is None:

@@ -67,6 +67,17 @@ class Outbox:
         """Believe that the broker has nothing."""
         self._told.clear()
 
+    def withdraw(self, prefix: str) -> None:
+        """Take what is in line below a topic back; its rows count as told."""
+        for line in (self._urgent, self._rows):
+            kept = [one for one in line if not one.topic.startswith(prefix)]
+            gone = [one for one in line if one.topic.startswith(prefix)]
+            line.clear()
+            line.extend(kept)
+            for one in gone:
+                self._told.pop(one.topic, None)
+                self.acknowledged(one.seq)
+
     def clear(self, topic: str) -> None:
         """Take a retained message away, behind the rows that may still write there."""
         self._told.pop(topic, None)

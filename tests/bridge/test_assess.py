@@ -82,10 +82,14 @@ def test_every_verdict_is_reached() -> None:
 def test_two_jumps_in_a_row_that_agree_are_believed() -> None:
     first = fix(NOW, latitude=53.0)
     second = fix(NOW + timedelta(seconds=30), latitude=53.001)
-    doubtful = Sighting(first, NOW)
-    assert verdict(second, last_good=BEFORE, doubtful=doubtful) is Verdict.OK
+    facts = {
+        "last_good": BEFORE,
+        "doubtful": Sighting(first, NOW),
+        "received_at": NOW + timedelta(seconds=30),
+    }
+    assert verdict(second, **facts) is Verdict.OK
     elsewhere = fix(NOW + timedelta(seconds=30), latitude=10.0)
-    assert verdict(elsewhere, last_good=BEFORE, doubtful=doubtful) is Verdict.JUMP
+    assert verdict(elsewhere, **facts) is Verdict.JUMP
 
 
 def test_distance_is_that_of_a_degree_of_latitude() -> None:

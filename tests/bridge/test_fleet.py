@@ -56,11 +56,24 @@ async def add(fleet: Fleet, *reports: Report) -> Live:
     return live
 
 
-async def test_an_alarm_without_a_lock_rings_whatever_its_stale_clock_says(fleet: Fleet) -> None:
-    garage = said(NOW - HOUR, valid=False, alarm=Alarm.VIBRATION, status=Status(ignition=True))
+@pytest.mark.parametrize("ago", [timedelta(0), 20 * 365 * 24 * HOUR])
+async def test_a_clock_that_was_lost_without_a_lock_makes_nothing_old(
+    fleet: Fleet, ago: timedelta
+) -> None:
+    """It stands still at the last fix, or begins years ago."""
+    garage = said(NOW - ago, valid=False, alarm=Alarm.VIBRATION, status=Status(ignition=True))
     live = await add(fleet, said(NOW, valid=True), garage)
     assert list(live.state.episodes) == ["vibration"]
     assert live.state.values == {"ignition": True}
+
+
+async def test_stored_frames_without_a_lock_change_no_input_but_their_alarms_ring(
+    fleet: Fleet,
+) -> None:
+    stored = said(NOW - HOUR, valid=False, alarm=Alarm.VIBRATION, status=Status(ignition=True))
+    live = await add(fleet, said(NOW, valid=True), stored)
+    assert list(live.state.episodes) == ["vibration"]
+    assert live.state.values == {}
 
 
 async def test_an_alarm_is_old_only_by_a_clock_that_has_been_seen_right(fleet: Fleet) -> None:

@@ -43,8 +43,9 @@ class Story:
         """Count late points as the upkeep does."""
         stretch = window(self.state, list(self.trips.values()), LIMITS.trips.gap, now)
         within = [row for row in self.rows if stretch.since <= row[1].judged.at <= stretch.until]
+        within.sort(key=lambda row: row[1].judged.at)
         act = recount(
-            self.state, stretch, sorted(within, key=lambda row: row[1].judged.at), LIMITS, now
+            self.state, stretch, lambda: within, list(self.trips.values()), limits=LIMITS, now=now
         )
         self.trips = {
             start: trip

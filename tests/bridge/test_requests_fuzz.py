@@ -59,6 +59,8 @@ class Silent:
 
     def forget_vehicle(self, vehicle: Vehicle, *, clear: bool) -> None: ...
 
+    def hide(self, key: str) -> None: ...
+
     def info(self) -> dict[str, Any]:
         return {}
 

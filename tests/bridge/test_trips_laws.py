@@ -70,14 +70,18 @@ def saved(journey: Journey) -> Journey:
 def test_a_recount_is_the_sum_of_its_points(
     points: list[Point], order: list[int], index: int
 ) -> None:
-    """Also when points come late by a few places: those that are too late are as if never said."""
+    """Also when points come late by a few places: those that are too late are as if never said.
+
+    A fix is too late if a later one came before it, a point without one if anything did.
+    """
     late = points[:index] + [
         points[index + offset] for offset in order if index + offset < len(points)
     ]
     late += points[index + len(order) :]
     journey, trips, total, heard = EMPTY, [], 0.0, []
     for one in late:
-        if not heard or one.at >= heard[-1].at:
+        before = [known for known in heard if one.fix is None or known.fix is not None]
+        if all(known.at <= one.at for known in before):
             heard.append(one)
         journey, ended, driven = advance(journey, one)
         total += driven

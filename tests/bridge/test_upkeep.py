@@ -10,16 +10,16 @@ from typing import Any
 
 import pytest
 
-from bridge import trips
+from bridge import trips, upkeep
 from bridge.config import Config, History
 from bridge.fleet import Fleet, Live
 from bridge.journal import Journal
-from bridge.model import Status
+from bridge.model import Alarm, Status
 from bridge.record import Record, decode_trip
 from bridge.registry import Vehicle
 from bridge.upkeep import SETTLED, Upkeep
 from bridge.vehicle import Recounted, Silence
-from tests.bridge.port import World
+from tests.bridge.port import Disk, World
 from tests.bridge.sayings import HERE, LIVE_AGE, METRE, NOW, fix, report
 from tests.conftest import eventually
 
@@ -163,3 +163,85 @@ async def test_history_goes_by_days_and_trips_stay(tmp_path: Path) -> None:
     assert len(house.stored()) == 1
     assert house.journal.overtaken("mqtt") == 0
     await asyncio.to_thread(house.journal.close)
+
+
+DAY = timedelta(days=1)
+
+
+async def test_trips_whose_points_are_gone_survive_late_points(tmp_path: Path) -> None:
+    house = House(tmp_path, days=30)
+    for day in range(3):
+        for minute in range(4):
+            house.now = NOW + day * DAY + minute * MINUTE
+            await house.hears(house.now, minute * 800.0, status=Status(ignition=True))
+        house.now += 2 * HOUR
+        seq = house.journal.last_seq
+        await house.upkeep.look(house.live)
+        await house.settled(seq + 1)
+    house.journal.save_cursor("mqtt", house.journal.last_seq)
+    house.now = NOW + 40 * DAY
+    await house.hears(house.now, 0.0)
+    await house.upkeep.retain()
+    await eventually(lambda: house.journal.first_seq > 12)
+    odometer_m = house.live.state.journey.odometer_m
+    for minute in (1, 2):
+        await house.hears(NOW + minute * MINUTE + timedelta(seconds=30), minute * 800.0 + 400)
+    house.now += timedelta(seconds=20)
+    seq = house.journal.last_seq
+    await house.upkeep.look(house.live)
+    await house.settled(seq + 1)
+    found = house.journal.trips("golf", NOW - DAY, NOW + 100 * DAY, 100)
+    assert len(found) == 3
+    assert house.live.state.journey.odometer_m == odometer_m
+    assert house.live.state.uncounted is None
+    await asyncio.to_thread(house.journal.close)
+
+
+async def test_points_of_long_ago_are_history_and_no_more(house: House) -> None:
+    await house.drives(0, 1)
+    await house.hears(NOW - 20 * 365 * DAY, 0.0)
+    assert house.live.state.uncounted is None
+
+
+async def test_late_points_are_counted_while_others_keep_coming(house: House) -> None:
+    await house.drives(0, 1, 8, 9)
+    house.now += 30 * MINUTE
+    await house.hears(NOW + 5 * MINUTE, 5 * 800.0)
+    for second in (4, 8, 12):
+        house.now += timedelta(seconds=4)
+        await house.hears(house.now, 7200.0 + second)
+    await house.upkeep.look(house.live)
+    await eventually(lambda: house.live.state.uncounted is None)
+
+
+async def test_too_many_rows_are_said_once(
+    house: House, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(upkeep, "MOST_ROWS", 5)
+    await house.drives(*range(10))
+    house.now += 30 * MINUTE
+    await house.hears(NOW + 150 * timedelta(seconds=1), 2000.0)
+    for _ in range(3):
+        house.now += timedelta(seconds=20)
+        await house.upkeep.look(house.live)
+        await house.settled(house.journal.last_seq)
+    assert caplog.text.count("late points are not counted") == 1
+    await eventually(lambda: house.live.state.uncounted is None)
+
+
+async def test_a_vehicle_that_comes_back_while_its_reports_are_on_their_way(house: House) -> None:
+    disk = Disk(house.journal._database)
+    await house.drives(0, 1)
+    disk.turns.clear()
+    house.now = NOW + 2 * MINUTE
+    last = report(house.now, fix=fix(house.now), alarm=Alarm.SOS, status=Status(ignition=False))
+    assert house.fleet.append(house.live, last, now=house.now)
+    house.fleet.let_go(GOLF, purge=False)
+    back = house.fleet.take_in(GOLF)
+    disk.turns.set()
+    await eventually(lambda: house.journal.last_seq == 3)
+    await eventually(lambda: back.state is back.folded)
+    assert list(back.state.episodes) == ["sos"]
+    again = Fleet(house.journal, LIVE_AGE, house.fleet.rules)
+    again.restore([GOLF])
+    assert again.vehicles["golf"].state == back.state

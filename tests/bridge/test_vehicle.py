@@ -273,3 +273,66 @@ def test_a_row_of_another_schema_is_refused() -> None:
         rows.decode(msgspec.msgpack.encode([99, *msgspec.msgpack.decode(body)[1:]]))
     assert rows.moment_of(body) == NOW
     assert rows.moment_of(b"\xc1") is None
+
+
+# --- what once went wrong -------------------------------------------------------------------------
+
+
+def test_two_glitches_with_good_fixes_between_them_are_not_two_in_a_row() -> None:
+    state = said(EMPTY, report(fix=fix(), status=Status(ignition=False))).state
+    for minute in range(1, 120):
+        at = NOW + minute * MINUTE
+        far = fix(at, latitude=HERE["latitude"] + (0.5 if minute in (1, 111) else 0))
+        state = said(state, report(at, fix=far)).state
+        assert state.fix == fix()
+
+
+@pytest.mark.parametrize("ahead", [8 * HOUR, 365 * 24 * HOUR])
+def test_a_date_in_the_future_stops_neither_trips_nor_the_odometer(ahead: timedelta) -> None:
+    state = drive(EMPTY, NOW, steps=5)
+    glitch = report(NOW + 3 * MINUTE, fix=fix(NOW + ahead), alarm=Alarm.LOW_BATTERY)
+    state = said(state, glitch).state
+    state = drive(state, NOW + 4 * MINUTE, steps=20, north_m=4000)
+    assert state.journey.odometer_m > 11_000
+    assert trips.running(state.journey) is not None
+    later = NOW + HOUR
+    assert said(state, report(later, alarm=Alarm.SOS)).state.rang_at == later
+
+
+def test_frames_without_a_lock_between_fixes_of_a_slow_clock_stop_no_trip() -> None:
+    state, behind = EMPTY, timedelta(seconds=100)
+    for step in range(40):
+        at = NOW + step * timedelta(seconds=30)
+        place = fix(
+            at - behind, latitude=HERE["latitude"] + step * 300 * METRE, speed_kmh=36.0,
+            valid=step % 2 == 0,
+        )  # fmt: skip
+        state = said(state, report(at, fix=place)).state
+    assert state.journey.odometer_m == pytest.approx(38 * 300, rel=0.01)
+
+
+def test_another_trackers_right_clock_makes_no_alarm_old() -> None:
+    """Neither after a replacement, nor when the owner has just set a wrong clock right."""
+    state = drive(EMPTY, NOW, steps=5)
+    behind = fix(NOW + 5 * MINUTE - 8 * HOUR)
+    new = report(NOW + 5 * MINUTE, device_id="864000000005678", fix=behind, alarm=Alarm.POWER_CUT)
+    assert said(state, new).rings[0].episode == 1
+
+    ahead = EMPTY
+    for minute in range(5):
+        at = NOW + minute * MINUTE
+        ahead = said(ahead, report(at, fix=fix(at + 8 * HOUR))).state
+    at = NOW + 6 * MINUTE
+    assert said(ahead, report(at, fix=fix(at), alarm=Alarm.DOOR)).rings[0].episode == 1
+
+
+def test_no_trip_parks_while_it_knows_no_place() -> None:
+    """A red light, and then a tunnel: what has no fix cannot show that the car still stands."""
+    state = drive(EMPTY, NOW, steps=5)
+    light = report(NOW + 3 * MINUTE, fix=fix(
+        NOW + 3 * MINUTE, latitude=HERE["latitude"] + 2000 * METRE, speed_kmh=0.0))  # fmt: skip
+    state = said(state, light).state
+    for minute in range(4, 9):
+        tunnel = fix(NOW + minute * MINUTE, valid=False)
+        state = said(state, report(NOW + minute * MINUTE, fix=tunnel)).state
+    assert state.parked_since is None
