@@ -85,7 +85,6 @@ def assess(  # noqa: PLR0911, PLR0913 - a verdict a line, and named facts to jud
 ) -> Verdict:
     """Return the verdict on `fix`, which says of itself that it is of `at`.
 
-    Nothing counts for later than it was received, however right its place is.
     `late`: it was old news when it came. `last_good`: where the vehicle was last believed to be,
     with the time of the latest fix that said so. `doubtful`: the latest fix that was called a jump.
     """
@@ -97,7 +96,6 @@ def assess(  # noqa: PLR0911, PLR0913 - a verdict a line, and named facts to jud
         return Verdict.OUT_OF_RANGE
     if at - received_at > limits.future:
         return Verdict.FUTURE
-    at = min(at, received_at)
     if late:
         return Verdict.HISTORICAL
     if last_good is None:

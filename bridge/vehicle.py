@@ -92,7 +92,7 @@ class Judgement(msgspec.Struct, frozen=True, gc=False):
     """What was decided about a report when it came in."""
 
     at: datetime
-    """The moment it counts for: its own time by a clock put right, but never later than it came."""
+    """The moment it counts for: its own time by a clock put right, unless that lies ahead."""
     verdict: Verdict | None
     late: bool = False
     """It was old news; then it changes no input and moves nothing."""
@@ -179,7 +179,8 @@ def judge(  # noqa: PLR0913 - a report, and what decides about it
     agrees = told is not None and abs(told - report.received_at) <= live_age
     late_alarms = replayed or (old and locked and seen_right and not agrees)
     verdict = verdict_on(state, report, at=at, late=late, limits=limits)
-    return Judgement(min(at, report.received_at), verdict, late, late_alarms, silent)
+    ahead = at - report.received_at > limits.future
+    return Judgement(report.received_at if ahead else at, verdict, late, late_alarms, silent)
 
 
 def _is_stored(
@@ -408,7 +409,8 @@ def _fold_alarms(
         after = episodes.cleared(after, state.values, report)
     changes["episodes"], changes["episode_count"] = after, count
     if rings:
-        changes["rang_at"] = max(judged.at, state.rang_at or judged.at)
+        rang_at = min(judged.at, report.received_at)
+        changes["rang_at"] = max(rang_at, state.rang_at or rang_at)
     fresh = {str(ring.alarm) for ring in rings}.difference(state.rung)
     if fresh:
         changes["rung"] = tuple(sorted(fresh.union(state.rung)))
