@@ -148,9 +148,12 @@ async def _beside(
         body.uncancel()
         task.result()
     finally:
-        task.cancel()
+        # Until Python 3.12 `wait_for`, which aiomqtt uses, may take a cancellation for itself.
+        while not task.done():
+            task.cancel()
+            await asyncio.wait([task], timeout=0.5)
         with suppress(asyncio.CancelledError):
-            await task
+            task.result()
 
 
 async def _find_broker(mqtt: Mqtt, stack: AsyncExitStack) -> Mqtt:

@@ -24,7 +24,7 @@ settings.register_profile(
 )
 settings.load_profile("bridge")
 
-PATIENCE_S = 15.0
+PATIENCE_S = 30.0
 
 
 def free_port() -> int:

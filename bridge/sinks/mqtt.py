@@ -238,7 +238,7 @@ class MqttSink:
             # A clean disconnect sends no last will, so we say it ourselves.
             with contextlib.suppress(aiomqtt.MqttError):
                 await client.publish(self.topics.bridge_state, OFFLINE, qos=1, retain=True)
-            raise
+            raise asyncio.CancelledError from None  # a bare one would come as a group of itself
         finally:
             self.cursor.save()
 
