@@ -146,8 +146,13 @@ class Announcements:
             return
         letting_go = owner == "component" and self.letting_go
         farewell = payloads.encode(homeassistant.migrate_payload()) if letting_go else b""
+        for topic in self.discovery_topics():
+            yield topic, farewell
+
+    def discovery_topics(self) -> Iterator[str]:
+        """Yield where the discovery of the bridge and of each vehicle stands."""
         for key in (BRIDGE_KEY, *self._intake.vehicles):
-            yield self._discovery_topic(key), farewell
+            yield self._discovery_topic(key)
 
     def removed(self, key: str, *, clear: bool) -> None:
         """Have the discovery of a vehicle that was removed taken away, until its key is back."""

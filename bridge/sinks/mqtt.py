@@ -65,11 +65,14 @@ class MqttSink:
         self._early = Early()
         self._outbox = Outbox(self._acknowledged)
         self._birth = f"{config.home_assistant.discovery_prefix}/status"
+        self._discovery = f"{config.home_assistant.discovery_prefix}/device/"
         self._epoch = intake.journal.epoch
         self._dirty: dict[str, None] = {}
         self._told_position: dict[str, datetime | None] = {}
         self._last_alarm: dict[str, bytes] = {}
         self._announce_at: float | None = None
+        self._announced: set[str] = set()
+        """Discovery topics that hold something of ours, or did while we run."""
         self._discovered_at: dict[str, float] = {}
         """When each discovery topic last got a payload, by the loop's clock."""
 
@@ -221,6 +224,9 @@ class MqttSink:
         self._outbox.restart()
         for topic in (self.topics.request("#"), self.topics.response("whoami"), self._birth):
             await self._broker.subscribe(client, topic)
+        if self.announcements.owner != "discovery":
+            for topic in self.announcements.discovery_topics():
+                await self._broker.subscribe(client, topic)
         await client.publish(self.topics.bridge_state, ONLINE, qos=1, retain=True)
         self._outbox.open = True
         self.republish()
@@ -366,9 +372,17 @@ class MqttSink:
             self._discover(topic, payload)
 
     def _discover(self, topic: str, payload: bytes) -> None:
-        """Publish a discovery payload, once Home Assistant has had time for the one before it."""
+        """Publish a discovery payload, once Home Assistant has had time for the one before it.
+
+        Where somebody else makes the entities there is nothing to take away but what is there: Home
+        Assistant complains of an empty payload for a device that it does not know.
+        """
         if self._outbox.has_told(topic, payload):
             return
+        foreign = self.announcements.owner != "discovery"
+        if foreign and not payload and topic not in self._announced:
+            return
+        self._announced.add(topic)
         now = asyncio.get_running_loop().time()
         wait = self._discovered_at.get(topic, -math.inf) + DEBOUNCE_S - now
         if wait > 0:
@@ -404,6 +418,9 @@ class MqttSink:
                     asyncio.get_running_loop().call_later(wait, self.republish)
             elif topic == whoami:
                 self._rival(message)
+            elif message.retain and body_of(message) and topic.startswith(self._discovery):
+                self._announced.add(topic)  # left behind by an earlier life: it goes
+                self._announce_in(DEBOUNCE_S)
             elif topic.startswith(requests):
                 await self._request(topic, topic.removeprefix(requests), message)
 
