@@ -14,7 +14,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import math
 import random
 from collections.abc import Awaitable, Callable
 from datetime import datetime
@@ -36,14 +35,13 @@ from bridge.sinks.base import Cursor
 from bridge.sinks.broker import Broker, body_of
 from bridge.sinks.early import Early
 from bridge.sinks.messages import Message
+from bridge.sinks.notices import Notices
 from bridge.sinks.outbox import Outbox, Publication
 from bridge.sinks.publisher import Publisher
 
 _log = logging.getLogger(__name__)
 
 SINK = "mqtt"
-DEBOUNCE_S = 1.0
-"""Home Assistant drops components of a discovery payload that another one overtakes."""
 RETRY_S = 1.0
 """Between two attempts to read a journal that cannot be read."""
 TICK_S = 5.0
@@ -70,11 +68,7 @@ class MqttSink:
         self._dirty: dict[str, None] = {}
         self._told_position: dict[str, datetime | None] = {}
         self._last_alarm: dict[str, bytes] = {}
-        self._announce_at: float | None = None
-        self._announced: set[str] = set()
-        """Discovery topics that hold something of ours, or did while we run."""
-        self._discovered_at: dict[str, float] = {}
-        """When each discovery topic last got a payload, by the loop's clock."""
+        self._notices = Notices(self.topics, announcements, self._outbox, self.health)
 
     # --- Watcher ----------------------------------------------------------------------------------
 
@@ -106,7 +100,7 @@ class MqttSink:
 
     def devices_changed(self) -> None:
         """Publish devices and discovery, once the dust has settled."""
-        self._announce_in(DEBOUNCE_S)
+        self._notices.soon()
 
     def happened(self, event: dict[str, Any]) -> None:
         """Publish an event; without a broker nobody is there to be told."""
@@ -120,7 +114,7 @@ class MqttSink:
         """Send everything retained once more."""
         self._outbox.tell_again()
         self._told_position.clear()
-        self._announce()
+        self._notices.now()
         for topic in self.announcements.topics_to_clear():
             self._outbox.tell(topic, b"")
         for key, live in self.intake.vehicles.items():
@@ -134,16 +128,16 @@ class MqttSink:
 
     def info_changed(self) -> None:
         """Send ``bridge/info`` if it is another one."""
-        self._outbox.tell(self.topics.bridge_info, payloads.encode(self.info()))
+        self._notices.info()
 
     def vehicles_changed(self) -> None:
         """Send ``bridge/devices`` if it is another one."""
-        self._outbox.tell(self.topics.bridge_devices, payloads.encode(self.announcements.devices()))
+        self._notices.devices()
 
     def owner_changed(self, owner: Owner, *, confirmed: bool) -> None:
         """Hand the entities over: first let go of them, and take them away when confirmed."""
         self.announcements.letting_go = owner == "component" and not confirmed
-        self._announce()
+        self._notices.now()
 
     def forget_vehicle(self, vehicle: Vehicle, *, clear: bool) -> None:
         """Take a removed vehicle's discovery away, and with `clear` its retained topics."""
@@ -153,7 +147,7 @@ class MqttSink:
         self.announcements.removed(vehicle.key, clear=clear)
         for topic in self.announcements.retained_topics(vehicle.key) if clear else ():
             self._outbox.clear(topic)
-        self._announce()
+        self._notices.now()
 
     def hide(self, key: str) -> None:
         """Take back what the outside world knows of a vehicle's places."""
@@ -348,49 +342,6 @@ class MqttSink:
             )
             self._outbox.tell(self.topics.vehicle(key, "state"), payloads.encode(payload))
 
-    def _announce_in(self, seconds: float) -> None:
-        if self._announce_at is None:
-            loop = asyncio.get_running_loop()
-            self._announce_at = loop.time() + seconds
-            loop.call_at(self._announce_at, self._announce_due)
-
-    def _announce_due(self) -> None:
-        self._announce_at = None
-        self._announce()
-
-    def _announce(self) -> None:
-        """Publish info, devices and Home Assistant discovery where they have changed."""
-        if not self._outbox.open:
-            return
-        self.info_changed()
-        self._outbox.tell(
-            self.topics.bridge_discovery, payloads.encode(self.announcements.discovery())
-        )
-        self.vehicles_changed()
-        self._outbox.tell(self.topics.bridge_health, payloads.encode(self.health()))
-        for topic, payload in self.announcements.entities():
-            self._discover(topic, payload)
-
-    def _discover(self, topic: str, payload: bytes) -> None:
-        """Publish a discovery payload, once Home Assistant has had time for the one before it.
-
-        Where somebody else makes the entities there is nothing to take away but what is there: Home
-        Assistant complains of an empty payload for a device that it does not know.
-        """
-        if self._outbox.has_told(topic, payload):
-            return
-        foreign = self.announcements.owner != "discovery"
-        if foreign and not payload and topic not in self._announced:
-            return
-        self._announced.add(topic)
-        now = asyncio.get_running_loop().time()
-        wait = self._discovered_at.get(topic, -math.inf) + DEBOUNCE_S - now
-        if wait > 0:
-            self._announce_in(wait)
-            return
-        self._discovered_at[topic] = now
-        self._outbox.tell(topic, payload)
-
     async def _tick(self) -> None:
         """Tell what changes by time alone: health, the end of a permission, of an alarm, a link."""
         ticks = 0
@@ -402,7 +353,7 @@ class MqttSink:
             self._dirty.update(dict.fromkeys(self.intake.vehicles))
             self._outbox.wake()
             if not ticks % TICKS_A_HEALTH:
-                self._announce()  # health, and a guest that may be gone from its slot
+                self._notices.now()  # health, and a guest that may be gone from its slot
 
     # --- what comes in ----------------------------------------------------------------------------
 
@@ -419,8 +370,7 @@ class MqttSink:
             elif topic == whoami:
                 self._rival(message)
             elif message.retain and body_of(message) and topic.startswith(self._discovery):
-                self._announced.add(topic)  # left behind by an earlier life: it goes
-                self._announce_in(DEBOUNCE_S)
+                self._notices.left_behind(topic)
             elif topic.startswith(requests):
                 await self._request(topic, topic.removeprefix(requests), message)
 
