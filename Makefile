@@ -4,14 +4,20 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 ARGS   ?=
-LOCK   := $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \
+LOCK   := $(BIN)/uv pip compile --universal --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-header --quiet
 
+# The component lives in Home Assistant's Python, which is found or fetched into folders of its own.
+COMPONENT := tests/component
+HA_PYTHON  = $(BIN)/python -m tests.environment
+COVERED   := $(if $(ARGS),,--cov --cov-config=$(COMPONENT)/coverage.ini --cov-report=term:skip-covered)
+
 .DEFAULT_GOAL := help
-.PHONY: help install run demo check format test test-bridge test-e2e fuzz soak bench-quick supported lock clean
+.PHONY: help install run demo check format test test-bridge test-component \
+	test-component-next test-e2e e2e pictures contract samples fuzz soak bench-quick supported lock clean
 
 help: ## What can be made
-	@sed -nE 's/^([a-z0-9-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
+	@sed -nE 's/^([a-z0-9-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 28
 
 install: $(STAMP) ## Install into .venv from the lock
 
@@ -41,13 +47,40 @@ format: install ## Put the code into its form
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-test: test-bridge test-e2e ## The whole suite
+test: test-bridge test-component test-e2e ## The whole suite
 
 test-bridge: install ## The bridge's own tests
 	$(BIN)/pytest -q tests/bridge $(ARGS)
 
-test-e2e: install ## Real sockets, a real Mosquitto, real processes
-	$(BIN)/pytest -q tests/e2e $(ARGS)
+test-component: install ## The component's own tests and types, in Home Assistant 2026.10
+	@python=$$($(HA_PYTHON)) || exit 1; set -ex; \
+	"$$python" -m mypy --config-file $(COMPONENT)/mypy.ini; \
+	"$$python" -m pytest -q $(COMPONENT) $(COVERED) $(ARGS); \
+	test -n "$(ARGS)" || "$$python" -m coverage report --rcfile=$(COMPONENT)/coverage.ini \
+		--include="*/config_flow.py" --fail-under=100
+
+test-component-next: install ## The same in Home Assistant 2026.11
+	@python=$$($(HA_PYTHON) --next) || exit 1; set -ex; \
+	"$$python" -m mypy --config-file $(COMPONENT)/mypy.ini; \
+	"$$python" -m pytest -p tests.component.ahead -q $(COMPONENT) $(ARGS)
+
+contract: ## Give the component the bridge's contract
+	cp bridge/contract.py custom_components/tk103b/contract.py
+
+samples: install ## Write anew what the bridge says in the component's tests
+	$(BIN)/python -m tests.bridge.component_story
+
+test-e2e: install ## Real sockets, a real Mosquitto, a real Home Assistant in short
+	@$(HA_PYTHON) >/dev/null || true # whoever is missing is named by the tests
+	$(BIN)/pytest -q tests/e2e tests/homeassistant/test_short.py $(ARGS)
+
+e2e: install ## The whole story with a real Home Assistant, seen in Chromium, some minutes
+	@$(HA_PYTHON) >/dev/null || true
+	$(BIN)/pytest -q tests/homeassistant/test_whole.py tests/homeassistant/test_pictures.py $(ARGS)
+
+pictures: install ## Take the pictures of the documentation anew
+	@$(HA_PYTHON) >/dev/null
+	PICTURES=docs/images $(BIN)/pytest -q tests/homeassistant/test_pictures.py
 
 fuzz: install ## A million mutated frames against the bridge, some minutes
 	$(BIN)/python -m tests.fuzz.run --count 1000000 $(ARGS)
@@ -63,8 +96,12 @@ supported: install ## Write SUPPORTED.md anew from corpus and encoders
 
 lock: install ## Resolve the dependencies anew: all of them, and those the image runs with
 	$(BIN)/python -m pip install --quiet uv
-	$(LOCK) --all-extras -o requirements.lock
-	$(LOCK) --constraints requirements.lock -o requirements-run.lock
+	$(LOCK) --python-version 3.11 pyproject.toml --all-extras -o requirements.lock
+	$(LOCK) --python-version 3.11 pyproject.toml --constraints requirements.lock -o requirements-run.lock
+	$(LOCK) --python-version 3.11 $(COMPONENT)/tools.in -o $(COMPONENT)/tools.lock
+	$(LOCK) --python-version 3.14.2 $(COMPONENT)/requirements.in -o $(COMPONENT)/requirements.lock
+	$(LOCK) --python-version 3.14.2 $(COMPONENT)/requirements.in --override $(COMPONENT)/requirements-next.in \
+		-o $(COMPONENT)/requirements-next.lock
 
 clean: ## Remove what make made
-	rm -rf $(VENV) dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-ha .venv-ha-next .python3.14 dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,70 @@
+"""Where a vehicle is.
+
+A tracker's every write is a new state with a new time, and a person follows whichever of their
+trackers wrote last: so it writes for a new fix and for nothing else.
+"""
+
+from __future__ import annotations
+
+from typing import Any, override
+
+from homeassistant.components.device_tracker import SourceType, TrackerEntity
+from homeassistant.core import HomeAssistant, callback
+from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
+from homeassistant.util import dt as dt_util
+
+from .contract import Entity, Position
+from .coordinator import BridgeCoordinator, Tk103bConfigEntry
+from .entity import VehicleEntity, async_add_vehicle_entities
+
+PARALLEL_UPDATES = 0
+
+
+async def async_setup_entry(
+    _hass: HomeAssistant,
+    entry: Tk103bConfigEntry,
+    async_add_entities: AddConfigEntryEntitiesCallback,
+) -> None:
+    """Add the tracker of each vehicle."""
+    async_add_vehicle_entities(entry, "device_tracker", async_add_entities, VehicleTracker)
+
+
+class VehicleTracker(VehicleEntity, TrackerEntity):
+    """The place of a vehicle's last good fix. It has no other attributes, for each is a row."""
+
+    _attr_source_type = SourceType.GPS
+
+    def __init__(self, coordinator: BridgeCoordinator, declared: Entity, key: str) -> None:
+        super().__init__(coordinator, declared, key)
+        self._fix = Position()
+        self._take(self.vehicle.position)
+
+    @property
+    @override
+    def icon(self) -> str | None:
+        """The vehicle's own icon, if it was given one."""
+        return self.vehicle.row.get("icon")
+
+    @callback
+    @override
+    def _heard(self, _payload: dict[str, Any], _retained: bool) -> None:
+        if self._take(self.vehicle.position):
+            super()._heard(_payload, _retained)
+
+    def _take(self, position: Position) -> bool:
+        """Take over a fix that is newer than the one shown, or the news that none is known."""
+        if position and not _newer(position, self._fix):
+            return False
+        if not position and not self._fix:
+            return False
+        self._fix = position
+        self._attr_latitude = position.get("latitude")
+        self._attr_longitude = position.get("longitude")
+        self._attr_location_accuracy = position.get("gps_accuracy", 0)
+        return True
+
+
+def _newer(position: Position, shown: Position) -> bool:
+    time = dt_util.parse_datetime(position.get("fix_time", ""))
+    before = dt_util.parse_datetime(shown.get("fix_time", ""))
+    return time is not None and (before is None or time > before)
