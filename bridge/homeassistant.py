@@ -49,11 +49,20 @@ _PLACE = (
 """Of a position only what a tracker in Home Assistant needs, for every other value that changes
 would be a row in its database. Without coordinates an empty object, which keeps the place."""
 
-
 _TRIP_EVENT = (
     f"{{{{ dict({_BODY}, event_type='{TRIP_EVENTS[1]}' if {_BODY}.get('late')"
     f" else '{TRIP_EVENTS[0]}') | to_json }}}}"
 )
+"""A trip says of itself only whether late points have changed it."""
+
+_ALARM_EVENT = (
+    f"{{{{ dict(dict({_BODY}.items() | rejectattr(0, 'in', ['latitude', 'longitude'])),"
+    f" **({{'place': dict({_BODY}.items() | selectattr(0, 'in', ['latitude', 'longitude']))}}"
+    f" if 'latitude' in {_BODY} else {{}})) | to_json }}}}"
+)
+"""With coordinates of its own the alarm would be on the map, beside its vehicle."""
+
+_EVENTS = {"trip": _TRIP_EVENT, "alarm": _ALARM_EVENT}
 
 
 def device_topic(prefix: str, namespace: str, key: str) -> str:
@@ -281,8 +290,7 @@ def _tracker(_entity: Entity, topic: str) -> Payload:
 
 def _event(entity: Entity, topic: str) -> Payload:
     heard = {"state_topic": topic, "event_types": list(entity.options)}
-    # A trip says of itself only whether late points have changed it.
-    return heard | ({"value_template": _TRIP_EVENT} if entity.source == "trip" else {})
+    return heard | {"value_template": _EVENTS[entity.source]}
 
 
 def _sensor(entity: Entity, topic: str) -> Payload:

@@ -35,7 +35,7 @@ class Notices:
         self._health = health
         self._due_at: float | None = None
         self._announced: set[str] = set()
-        """Discovery topics that hold something of ours, or did while we run."""
+        """Discovery topics that hold something of ours."""
         self._discovered_at: dict[str, float] = {}
         """When each of them last got a payload, by the loop's clock."""
 
@@ -96,3 +96,5 @@ class Notices:
             return
         self._discovered_at[topic] = now
         self._outbox.tell(topic, payload)
+        if not payload:
+            self._announced.discard(topic)

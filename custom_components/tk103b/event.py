@@ -27,6 +27,8 @@ MOST_REMEMBERED = 100
 
 TOLD_OF_STATE = ("last_seen", "epoch", "seq")
 
+PLACE = {"latitude", "longitude"}
+
 type Mark = tuple[Any, ...]
 
 
@@ -59,8 +61,7 @@ class VehicleEvent(VehicleEntity, EventEntity):
             return
         if mark:
             self._told.append(mark)
-        attributes = {name: value for name, value in payload.items() if name != "event_type"}
-        self._trigger_event(event_type, attributes)
+        self._trigger_event(event_type, _attributes(payload))
         self.async_write_ha_state()
 
 
@@ -173,6 +174,15 @@ class AlarmEvent(VehicleEvent):
         kind = missed.get("event_type", "")
         if kind in state.get("alarms", {}) and _time(missed) > _time(self.state_attributes):
             self._tell(kind, missed)
+
+
+def _attributes(payload: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a payload as attributes. Its place is one: with coordinates an event is on the map."""
+    hidden = {"event_type", *PLACE}
+    attributes = {name: value for name, value in payload.items() if name not in hidden}
+    if payload.keys() >= PLACE:
+        attributes["place"] = {name: payload[name] for name in sorted(PLACE)}
+    return attributes
 
 
 def _mark(event_type: str, payload: Mapping[str, Any]) -> Mark:

@@ -167,6 +167,14 @@ def is_place(_config, text):
     )
 
 
+def is_event(config, text):
+    """An empty object is passed over; with coordinates it would be on the map."""
+    told = json.loads(text)
+    return told == {} or (
+        told["event_type"] in config["event_types"] and not {"latitude", "longitude"} & told.keys()
+    )
+
+
 ACCEPTS = {
     "sensor": is_sensor_value,
     "binary_sensor": lambda config, text: (
@@ -174,6 +182,7 @@ ACCEPTS = {
     ),
     "switch": lambda config, text: text in {config["state_on"], config["state_off"], UNKNOWN},
     "device_tracker": is_place,
+    "event": is_event,
 }
 
 

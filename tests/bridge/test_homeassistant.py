@@ -175,7 +175,9 @@ def test_icon_of_a_vehicle_is_that_of_its_tracker_alone():
 
 
 def test_event_hears_the_live_alarms():
-    assert vehicle()["components"]["alarm"] == {
+    alarm = vehicle()["components"]["alarm"]
+    assert "'place'" in alarm.pop("value_template")
+    assert alarm == {
         "platform": "event",
         "unique_id": "tk103b_golf_alarm",
         "default_entity_id": "event.golf_alarm",

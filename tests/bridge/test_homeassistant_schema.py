@@ -124,6 +124,7 @@ def texts(*payloads):
 def samples(key):
     asleep = STATE | {"link": "asleep", "ignition": False, "alarms": {}}
     alarms = [json.dumps({"event_type": kind, "late": False}) for kind in ALARM_KINDS]
+    alarms.append(json.dumps({"event_type": "sos", "late": False, **POSITION}))
     bare = {"latitude": 1, "longitude": 2}
     return {
         TOPICS.vehicle(key, "state"): texts(STATE, asleep),
@@ -176,6 +177,7 @@ def test_home_assistant_takes_every_payload_and_every_template_tells_the_value()
         if entity.platform == "sensor":
             assert rendered[entity.key][0] == str(reduce(getitem, entity.field.split("."), STATE))
             assert rendered[entity.key][2:] == unknown
+    bare = ("latitude", "longitude")
     assert [json.loads(text) for text in rendered["tracker"]] == [
         {"latitude": 0.25, "longitude": -0.125, "gps_accuracy": 12},
         {"latitude": 1, "longitude": 2},
@@ -184,7 +186,16 @@ def test_home_assistant_takes_every_payload_and_every_template_tells_the_value()
         {},
     ]
     heard = {entity.key for entity in ENTITIES if not entity.component_only}
-    assert set(rendered) == heard - {"alarm", "acknowledge"}
+    assert set(rendered) == heard - {"acknowledge"}
+    assert [json.loads(text) for text in rendered["alarm"][-2:]] == [
+        {
+            **{name: POSITION[name] for name in POSITION if name not in bare},
+            "event_type": "sos",
+            "late": False,
+            "place": {name: POSITION[name] for name in bare},
+        },
+        {},
+    ]
 
     rendered = answers[1]["rendered"]
     assert rendered["permit_join"] == ["True", "False", *unknown]

@@ -141,7 +141,7 @@ async def test_sos(golf: Golf, automate: Automate) -> None:
     await automate("sos", vehicle=golf.device)
     await golf.rings("vibration")
     assert golf.told == []
-    await golf.rings("sos", time="2026-11-05T11:58:00Z", latitude=52.6, longitude=13.4)
+    await golf.rings("sos", time="2026-11-05T11:58:00Z", place=AWAY)
     [call] = golf.told
     assert call.data["title"] == "SOS: Golf"
     assert call.data["message"] == "Pressed at 11:58. Tap for the map."
@@ -164,7 +164,7 @@ async def test_it_also_does_what_one_likes(golf: Golf, automate: Automate) -> No
     action = {"action": "siren.turn_on", "data": {"what": "{{ title }}: {{ map }}"}}
     phones = ["no_longer_there", golf.phone]
     await automate("sos", vehicle=golf.device, phones=phones, also=[action])
-    await golf.rings("sos", **AWAY)
+    await golf.rings("sos", place=AWAY)
     assert len(golf.told) == 1
     [call] = siren
     assert call.data["what"] == f"SOS: Golf: {MAP_AWAY}"

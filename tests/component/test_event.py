@@ -91,6 +91,10 @@ async def test_an_alarm_is_told_with_what_is_known_of_it(
 
     assert told.of(ALARM) == ["sos"]
     attributes = hass.states.get(ALARM).attributes
+    # With coordinates of its own it would be on the map, beside its vehicle.
+    place = {name: payload.pop(name) for name in ("latitude", "longitude")}
+    assert not place.keys() & attributes.keys()
+    assert attributes["place"] == place
     assert payload.items() <= attributes.items()
 
 

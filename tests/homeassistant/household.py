@@ -109,6 +109,15 @@ class Story:
             await heard.ask("info")  # what the broker keeps comes before the answer
             return not [topic for topic, *_ in heard.messages if topic.startswith("homeassistant/")]
 
+    async def each_is_on_the_map_once(self) -> None:
+        """What has coordinates is on Home Assistant's map: of ours nothing but the trackers."""
+        placed = [
+            entity_id.partition(".")[0]
+            for entity_id, state in (await self.hass.states()).items()
+            if "latitude" in state["attributes"]
+        ]
+        assert {"device_tracker"} <= {*placed} <= {"device_tracker", "person", "zone"}
+
     async def nothing_twice(self, platform: str) -> None:
         """Every entity is of one platform and there once, every device too."""
         entities = [

@@ -49,6 +49,7 @@ async def mqtt_discovery_alone_makes_a_car_of_a_guest(story: Story) -> None:
     rang = await hass.until("event.tracker_2603_alarm")
     assert rang["attributes"]["event_type"] == "sos"
     await hass.until("binary_sensor.tracker_2603_sos_alarm", "on")
+    await story.each_is_on_the_map_once()
     await hass.act("button.press", entity_id="button.tracker_2603_acknowledge")
     await hass.until("binary_sensor.tracker_2603_sos_alarm", "off")
     await hass.until("binary_sensor.tracker_2603_ignition", "off")
@@ -189,6 +190,7 @@ async def it_drives_and_rings(story: Story, golf: Car) -> None:
     await hass.until(SOS, "on")
 
     await the_phone_rings(story)
+    await story.each_is_on_the_map_once()
 
 
 async def the_phone_rings(story: Story) -> None:
