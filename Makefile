@@ -72,7 +72,7 @@ samples: install ## Write anew what the bridge says in the component's tests
 
 test-e2e: install ## Real sockets, a real Mosquitto, a real Home Assistant in short
 	@$(HA_PYTHON) >/dev/null || true # whoever is missing is named by the tests
-	$(BIN)/pytest -q tests/e2e tests/homeassistant/test_short.py $(ARGS)
+	$(BIN)/pytest -q -n 2 tests/e2e tests/homeassistant/test_short.py $(ARGS)
 
 e2e: install ## The whole story with a real Home Assistant, seen in Chromium, some minutes
 	@$(HA_PYTHON) >/dev/null || true

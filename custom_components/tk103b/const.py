@@ -36,5 +36,7 @@ SCHEMAS: Final = (SCHEMA, SCHEMA - 1)
 REQUEST_TIMEOUT: Final = timedelta(seconds=10)
 RETAINED_TIMEOUT: Final = timedelta(seconds=10)
 """How long a broker may take to hand over what it retains of a bridge."""
+LOAD_TIMEOUT: Final = timedelta(seconds=5)
+"""How long MQTT discovery may take to load its entities at Home Assistant's start."""
 RELEASE_TIMEOUT: Final = timedelta(seconds=30)
 """How long MQTT discovery may take to let go of its entities."""

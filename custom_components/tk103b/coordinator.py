@@ -264,6 +264,7 @@ class BridgeCoordinator:
             vehicle = self.vehicles[row["key"]] = VehicleData(row)
             for leaf in ("position", "state", "last_alarm"):
                 setattr(vehicle, leaf, self._leaves.pop((row["key"], leaf), {}))
+        self._check_stale()
 
     def _vehicle_said(
         self, key: str, leaf: str, payload: dict[str, Any], *, retained: bool

@@ -91,12 +91,13 @@ class VehicleEntity(_ContractEntity):
     def __init__(self, coordinator: BridgeCoordinator, declared: Entity, key: str) -> None:
         super().__init__(coordinator, declared, device_id(coordinator.namespace, key), key)
         self.key = key
+        self._vehicle = coordinator.vehicles[key]
         self._was_available = True
 
     @property
     def vehicle(self) -> VehicleData:
         """The latest its vehicle said."""
-        return self.coordinator.vehicles[self.key]
+        return self._vehicle
 
     @property
     def value(self) -> Any:  # noqa: ANN401 - JSON

@@ -106,6 +106,14 @@ class AlarmEvent(VehicleEvent):
         super().__init__(coordinator, declared, key)
         self._waiting: list[dict[str, Any]] = []
         self._missed: Mapping[str, Any] = {}
+        self._made_up: deque[Mark] = deque(maxlen=MOST_REMEMBERED)
+        """Episodes that were told out of the state, for their own message had been missed."""
+
+    @override
+    def _tell(self, event_type: str, payload: Mapping[str, Any]) -> None:
+        """Fire the event of an episode, unless it was made up for already."""
+        if _episode(event_type, payload) not in self._made_up:
+            super()._tell(event_type, payload)
 
     @override
     async def async_added_to_hass(self) -> None:
@@ -171,9 +179,26 @@ class AlarmEvent(VehicleEvent):
         if state.get("epoch") != missed.get("epoch") or state.get("seq", 0) < missed.get("seq", 0):
             return
         self._missed = {}
-        kind = missed.get("event_type", "")
-        if kind in state.get("alarms", {}) and _time(missed) > _time(self.state_attributes):
-            self._tell(kind, missed)
+        told_at = _time(self.state_attributes)
+        # Of several that rang meanwhile only one is the last; the state knows the others.
+        rang: list[Mapping[str, Any]] = [
+            {
+                "event_type": kind,
+                "time": episode.get("since"),
+                "episode": episode.get("episode"),
+                "count": episode.get("count"),
+                "epoch": state.get("epoch"),
+            }
+            for kind, episode in state.get("alarms", {}).items()
+            if kind != missed.get("event_type")
+        ]
+        if missed.get("event_type") in state.get("alarms", {}):
+            rang.append(missed)
+        for alarm in sorted(rang, key=_time):
+            if _time(alarm) > told_at:
+                self._tell(alarm["event_type"], alarm)
+                if "seq" not in alarm:
+                    self._made_up.append(_episode(alarm["event_type"], alarm))
 
 
 def _attributes(payload: Mapping[str, Any]) -> dict[str, Any]:
@@ -183,6 +208,10 @@ def _attributes(payload: Mapping[str, Any]) -> dict[str, Any]:
     if payload.keys() >= PLACE:
         attributes["place"] = {name: payload[name] for name in sorted(PLACE)}
     return attributes
+
+
+def _episode(event_type: str, payload: Mapping[str, Any]) -> Mark:
+    return (event_type, payload.get("epoch"), payload.get("episode"))
 
 
 def _mark(event_type: str, payload: Mapping[str, Any]) -> Mark:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from hashlib import sha256
 
 from homeassistant.components.mqtt import DOMAIN as MQTT
 from homeassistant.config_entries import ConfigEntry
@@ -21,7 +22,7 @@ from homeassistant.helpers import issue_registry as ir
 from homeassistant.helpers.entity import entity_sources
 from homeassistant.helpers.event import async_track_state_change_event
 
-from .const import CONF_NAMESPACE, DOMAIN, PLATFORMS, RELEASE_TIMEOUT
+from .const import CONF_NAMESPACE, DOMAIN, LOAD_TIMEOUT, PLATFORMS, RELEASE_TIMEOUT
 from .contract import (
     BRIDGE_ENTITIES,
     BRIDGE_KEY,
@@ -54,6 +55,7 @@ async def async_take_over(
         return
     has_moved = is_set_up = False
     try:
+        await _async_loaded(hass, found)
         await coordinator.request("entities", {"owner": COMPONENT})
         await _async_released(hass, found)
         has_moved = True
@@ -63,7 +65,7 @@ async def async_take_over(
         await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
         is_set_up = True
         await coordinator.request("entities", {"owner": COMPONENT, "confirmed": True})
-    except HomeAssistantError as error:
+    except (HomeAssistantError, ValueError) as error:
         if is_set_up:
             await hass.config_entries.async_unload_platforms(entry, PLATFORMS)
         if has_moved and theirs is not None:
@@ -116,7 +118,8 @@ def async_forget_hand_back(hass: HomeAssistant, entry: Tk103bConfigEntry) -> Non
 
 
 def _issue_id(entry: ConfigEntry) -> str:
-    return f"hand_back_{entry.unique_id}"
+    # The instance itself is nobody's business, and issues stand in every download of diagnostics.
+    return f"hand_back_{sha256(str(entry.unique_id).encode()).hexdigest()[:12]}"
 
 
 async def _async_give_back(coordinator: BridgeCoordinator) -> None:
@@ -125,6 +128,36 @@ async def _async_give_back(coordinator: BridgeCoordinator) -> None:
         await coordinator.request("entities", {"owner": DISCOVERY})
     except HomeAssistantError as error:
         _LOGGER.debug("The bridge did not take its entities back: %s", error)
+
+
+async def _async_loaded(hass: HomeAssistant, entity_ids: set[str]) -> None:
+    """Wait a while until discovery has loaded what it knows of these: then all of it is let go.
+
+    At Home Assistant's start it may still be at it. What it does not load, it has no payload for.
+    """
+    registry = er.async_get(hass)
+    awaited = {
+        entity_id
+        for entity_id in entity_ids
+        if (found := registry.async_get(entity_id)) is not None and not found.disabled
+    }
+    if not awaited.difference(entity_sources(hass)):
+        return
+    loaded = asyncio.Event()
+
+    @callback
+    def look(_event: Event[EventStateChangedData]) -> None:
+        if not awaited.difference(entity_sources(hass)):
+            loaded.set()
+
+    stop = async_track_state_change_event(hass, awaited, look)
+    try:
+        async with asyncio.timeout(LOAD_TIMEOUT.total_seconds()):
+            await loaded.wait()
+    except TimeoutError:
+        _LOGGER.debug("Not all entities of discovery are loaded")
+    finally:
+        stop()
 
 
 async def _async_released(hass: HomeAssistant, entity_ids: set[str]) -> None:
@@ -224,13 +257,14 @@ def _move(
     left_behind = _guest_buttons(namespace) if old.domain == MQTT else None
     for key in keys:
         if (device := _device(devices, old, namespace, key)) is not None:
-            _move_device(entities, devices, device, new, left_behind)
+            _move_device(entities, devices, device, device_id(namespace, key), new, left_behind)
 
 
-def _move_device(
+def _move_device(  # noqa: PLR0913, PLR0917 - a device, by which name, and where to
     entities: er.EntityRegistry,
     devices: dr.DeviceRegistry,
     device: dr.DeviceEntry,
+    identifier: str,
     new: ConfigEntry,
     left_behind: set[str] | None,
 ) -> None:
@@ -239,7 +273,6 @@ def _move_device(
     Where it has a twin already only its entities go there. Entities that somebody else has put on
     it keep it; `left_behind` are those that go with it, None means any.
     """
-    [(_, identifier)] = device.identifiers
     on_it = er.async_entries_for_device(entities, device.id, include_disabled_entities=True)
     is_shared = left_behind is not None and any(
         entity.config_entry_id != new.entry_id and entity.unique_id not in left_behind

@@ -194,6 +194,28 @@ async def test_an_alarm_missed_while_the_broker_was_away(
     assert told.of(ALARM) == ["sos"], "once is enough"
 
 
+async def test_of_several_missed_alarms_none_is_left_out(
+    hass: HomeAssistant,
+    bridge: FakeBridge,
+    told: Told,
+    mqtt: MqttMockHAClient,
+    mqtt_client_mock: MqttMockPahoClient,
+) -> None:
+    """Only one of them is the last; an SOS before it must not be lost for that."""
+    await lose_broker(hass, mqtt, bridge)
+    later = _alarm(bridge, "vibration", time="2026-11-05T09:00:20Z", episode=10)
+    shaken = EPISODE | {"since": "2026-11-05T09:00:20Z", "episode": 10}
+    pressed = EPISODE | {"since": "2026-11-05T09:00:00Z", "episode": 9}
+    _keep(bridge, later, alarms={"sos": pressed, "vibration": shaken})
+    await find_broker(hass, mqtt, mqtt_client_mock, bridge)
+    assert told.of(ALARM) == ["sos", "vibration"]
+
+    # Its own message, told again by the bridge, is no second SOS.
+    bridge.tell(GOLF, "alarm", **_alarm(bridge, "sos", time="2026-11-05T09:00:00Z", episode=9))
+    await bridge.settled()
+    assert told.of(ALARM) == ["sos", "vibration"]
+
+
 async def test_a_missed_alarm_that_was_acknowledged_since(
     hass: HomeAssistant,
     bridge: FakeBridge,

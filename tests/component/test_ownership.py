@@ -423,3 +423,19 @@ async def test_asks_for_nothing_where_it_owns_already(
     await bridge.settled()
 
     assert bridge.asked == []
+
+
+async def test_a_device_that_others_call_by_another_name_too(
+    hass: HomeAssistant, lived_in: FakeBridge, entry: MockConfigEntry
+) -> None:
+    """Somebody's own MQTT sensor has given the car's device a second identifier."""
+    device = {"identifiers": [device_id(NAMESPACE, GOLF), "my_car"]}
+    tyres = {
+        "unique_id": "tyres", "name": "Tyres", "state_topic": "garage/tyres", "device": device,
+    }  # fmt: skip
+    lived_in.say("homeassistant/sensor/tyres/config", tyres, retain=True)
+    await lived_in.settled()
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    await lived_in.settled()
+    assert entry.state is ConfigEntryState.LOADED
+    _assert_lived_in(hass, DOMAIN)
