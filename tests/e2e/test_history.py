@@ -18,7 +18,8 @@ from tests.e2e.speech import ON, heartbeat, position, serving
 GOLF, VAN = "864000000009701", "864000000009719"
 REPORTS = 12
 ROWS = REPORTS + 1
-"""One more says that the alarm was confirmed, from the same place."""
+"""One more says that the alarm was confirmed, from the same place: within the same second of the
+tracker it is the same fix again, which depends on how busy the machine is."""
 FAST = ("--interval", "15", "--speed-up", "150")
 """Its clock runs ahead, by less than what is believed."""
 REPORT = f"{BASE}/vehicle/golf/report"
@@ -48,6 +49,11 @@ async def drive(bridge: BridgeProcess, heard: Listener) -> None:
     await heard.until(lambda: len(heard.all(REPORT)) == before + ROWS)
 
 
+def believed(heard: Listener) -> int:
+    """How many of the reports told a fix that was believed."""
+    return sum(told.get("verdict") in ("ok", "parked") for told in heard.all(REPORT))
+
+
 def said(done: subprocess.CompletedProcess[str]) -> str:
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -64,7 +70,8 @@ async def test_a_drive_is_asked_for_while_the_bridge_runs(
         page = (await heard.ask("get_track", **wanted, limit=5, after=after))["data"]
         points += page["points"]
         after = page.get("next")
-    assert len(points) == REPORTS
+    count = believed(heard)
+    assert len(points) == count in (REPORTS, ROWS)
     assert [point["time"] for point in points] == sorted(point["time"] for point in points)
     everything = (await heard.ask("get_track", **wanted, all=True))["data"]["points"]
     assert {point["seq"] for point in everything} >= {point["seq"] for point in points}
@@ -75,18 +82,18 @@ async def test_a_drive_is_asked_for_while_the_bridge_runs(
 
     # The same by commands, which read the file beside the bridge.
     table = said(driven.command("history", "golf", *RANGE))
-    assert len(table.splitlines()) == REPORTS + 3
-    assert f"{REPORTS} points, 0 trips, 0.0 km, 0 stops." in table
+    assert len(table.splitlines()) == count + 3
+    assert f"{count} points, 0 trips, 0.0 km, 0 stops." in table
     assert " sos" in table
     as_json = json.loads(said(driven.command("history", "golf", *RANGE, "--json")))
     assert as_json["points"] == points
     target = tmp_path / "golf.gpx"
     said(driven.command("export", "golf", *RANGE, "--format", "gpx", "--output", str(target)))
     document = gpxpy.parse(target.read_text())
-    assert sum(len(one.points) for one in document.tracks[0].segments) == REPORTS
+    assert sum(len(one.points) for one in document.tracks[0].segments) == count
     assert [one.name for one in document.waypoints] == ["sos"]
     lines = said(driven.command("export", "golf", *RANGE, "--format", "csv")).splitlines()
-    assert len(lines) == REPORTS + 1
+    assert len(lines) == count + 1
     collection = json.loads(said(driven.command("export", "golf", *RANGE, "--format", "geojson")))
     assert len(collection["features"]) == 2
     unknown = driven.command("trips", "gulf")
@@ -153,7 +160,7 @@ async def test_it_is_played_again_beside_the_real_one(
 
 
 async def test_what_a_stranger_captured_is_played_here(
-    driven: BridgeProcess, tmp_path: Path
+    driven: BridgeProcess, heard: Listener, tmp_path: Path
 ) -> None:
     capture = tmp_path / "capture.jsonl"
     capture.write_text(said(driven.command("capture", GOLF)))
@@ -161,4 +168,4 @@ async def test_what_a_stranger_captured_is_played_here(
     assert f" {ROWS} reports." in lines
     key = json.loads((tmp_path / "again" / "registry.json").read_text())["vehicles"][0]["key"]
     driven.environment["TK103B__STORAGE__PATH"] = str(tmp_path / "again")
-    assert f"{REPORTS} points" in said(driven.command("history", key, *RANGE))
+    assert f"{believed(heard)} points" in said(driven.command("history", key, *RANGE))

@@ -115,7 +115,7 @@ async def test_old_news_is_told_as_history(
     assert history[2]["event_type"] == "sos"
     alarm = await heard.topic(f"{BASE}/vehicle/golf/alarm")
     assert alarm["late"] is True
-    assert heard.vehicle("golf", "last_alarm") == alarm
+    assert await heard.topic(f"{BASE}/vehicle/golf/last_alarm") == alarm
     await tracker.say(_position(4, now - timedelta(seconds=2)))
     await heard.until(lambda: heard.vehicle("golf", "position")["seq"] == 6)
     seqs = [told["seq"] for told in heard.all(f"{BASE}/vehicle/golf/position")]

@@ -204,7 +204,7 @@ async def test_a_tracker_reports(
     state = heard.vehicle("golf", "state")
     assert state["link"] == "connected"
     assert state["protocol"] == protocol
-    assert heard.vehicle("golf", "last_alarm") == alarm
+    assert await heard.topic(f"{BASE}/vehicle/golf/last_alarm") == alarm
 
     def shows_ignition() -> bool:
         payload = heard.latest(f"homeassistant/device/{BASE}_golf/config")
