@@ -77,7 +77,7 @@ def _counted(leg: Leg, limits: trips.Limits) -> Iterator[Leg]:
 
 def _fix(point: Point) -> Fix:
     assert point.latitude is not None  # noqa: S101 - a believed point has a place
-    assert point.longitude is not None  # noqa: S101
+    assert point.longitude is not None  # noqa: S101 - asked before
     return Fix(valid=True, latitude=point.latitude, longitude=point.longitude)
 
 

@@ -167,7 +167,7 @@ def trip_fields(trip: Trip) -> dict[str, Any]:
 
 def trip(ended: Trip, place: Place | None, *, late: bool) -> TripPayload:
     """Return a finished trip; `late`: it ended long ago, or was counted anew from late points."""
-    return trip_fields(ended) | {"late": late} | _mark(place)  # type: ignore[return-value]
+    return trip_fields(ended) | {"late": late} | _mark(place)  # type: ignore[return-value] # encode() writes the datetimes
 
 
 def alarm(

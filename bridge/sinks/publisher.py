@@ -62,7 +62,12 @@ class Publisher(aiomqtt.Client):
         self._window = min(self._window, getattr(properties, "ReceiveMaximum", self._window))
         super()._on_connect(client, userdata, flags, reason_code, properties)
 
-    def _on_socket_register_write(self, client: Client, userdata: object, sock: Any) -> None:  # noqa: ANN401
+    def _on_socket_register_write(
+        self,
+        client: Client,
+        userdata: object,
+        sock: Any,  # noqa: ANN401 - a socket, TLS or not
+    ) -> None:
         # Of aiomqtt's, but for looking again when its turn comes: by then the socket may be closed,
         # and its number somebody else's.
         del userdata

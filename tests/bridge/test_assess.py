@@ -75,7 +75,7 @@ def test_verdicts(one: Fix, more: dict[str, Any], expected: Verdict) -> None:
 
 
 def test_every_verdict_is_reached() -> None:
-    cases = test_verdicts.pytestmark[0].args[1]  # type: ignore[attr-defined]
+    cases = test_verdicts.pytestmark[0].args[1]  # type: ignore[attr-defined] # as pytest keeps it
     assert {expected for _, _, expected in cases} == set(Verdict)
 
 

@@ -7,7 +7,7 @@ with it this file goes.
 from __future__ import annotations
 
 # It puts one library into the place of another, and must come before whoever imports that.
-import homeassistant  # noqa: F401
+import homeassistant  # noqa: F401 - first: it aliases what the others import
 
 # isort: split
 # The plugin's own, which it wants to come before the rest of Home Assistant.
