@@ -2,6 +2,7 @@
 
     buffer_updated -> Connection -> events -> Intake.take         replies come back through Session
     datagram_received -> shed floods -> Connection of (address, port) -> the same
+    a trusted proxy's connection -> its header says whose it is -> the first line
 
 What a stranger can make it do is bounded: connections in all, per address and a minute, bytes and
 seconds until it has said something, datagrams a second, sessions, the size of an answer, and how

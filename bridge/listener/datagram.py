@@ -87,6 +87,7 @@ class DatagramPort(asyncio.DatagramProtocol):
         peer.heard_at = now
         session.bytes_in += size
         session.send = _Question(self, addr, now, size + gate.limits.udp_reply_extra_bytes).answer
+        session.order = partial(self._push, addr)
         digest = blake2b(data, digest_size=16).digest()
         again, taken = digest in peer.recent, True
         session.connection.receive_data(data)
@@ -103,6 +104,11 @@ class DatagramPort(asyncio.DatagramProtocol):
         if taken and not again:
             peer.recent.append(digest)
         self._trim()
+
+    def _push(self, sender: tuple[Any, ...], word: bytes) -> None:
+        """Send a command to where an accepted tracker was heard last."""
+        if self.transport is not None and not self.choked:
+            self.transport.sendto(word, sender)
 
     def _affords(self, peer: Peer | None, source: str, now: float) -> bool:
         """Whether a datagram is within its sender's budget, a stranger's also within all theirs.

@@ -9,6 +9,7 @@ from functools import lru_cache
 from ipaddress import IPv6Address
 from typing import Any
 
+from bridge.config import Limits
 from bridge.intake import Intake
 from bridge.listener.bans import Bans, Familiar
 from bridge.log import bound
@@ -38,12 +39,16 @@ class Gate:
 
     def __init__(self, intake: Intake, monotonic: Callable[[], float] = time.monotonic) -> None:
         self.intake = intake
-        self.limits = intake.config.limits
         self.clock = intake.clock
         self.monotonic = monotonic
         self.familiar = Familiar()
         self.bans = Bans(self.limits.ban_after, self.familiar)
         self._arrivals = Budget(self.limits.connects_per_min / 60, at_once=ARRIVALS_AT_ONCE)
+
+    @property
+    def limits(self) -> Limits:
+        """What a peer may take, as it is configured now."""
+        return self.intake.config.limits
 
     def opens_to(self, source: str) -> bool:
         """Whether a source may connect now, as far as that is a matter of how it has behaved."""
@@ -93,7 +98,6 @@ class Gate:
     ) -> Session:
         """Return a session for a new peer at an address and port."""
         now = self.clock()
-        host, port = place
         connection = Connection(
             PROTOCOLS,
             datagrams=transport == "udp",
@@ -102,8 +106,8 @@ class Gate:
         )
         return Session(
             transport=transport,
-            peer=f"[{host}]:{port}" if ":" in host else f"{host}:{port}",
-            address=source_of(host),
+            peer=peer_of(place),
+            address=source_of(place[0]),
             connection=connection,
             send=send,
             close=close,
@@ -162,6 +166,12 @@ def source_of(host: str) -> str:
     if address.ipv4_mapped is not None:
         return str(address.ipv4_mapped)
     return str(IPv6Address(int(address) >> 64 << 64))
+
+
+def peer_of(place: tuple[str, int]) -> str:
+    """Return host and port as they are shown."""
+    host, port = place
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def place_of(addr: tuple[Any, ...] | None) -> tuple[str, int]:

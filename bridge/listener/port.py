@@ -15,6 +15,7 @@ from bridge.errors import BridgeError
 from bridge.intake import Intake
 from bridge.listener.datagram import DatagramPort
 from bridge.listener.gate import Gate
+from bridge.listener.proxied import MOST_ARRIVALS, ProxiedPort
 from bridge.listener.stream import StreamPort
 
 _log = logging.getLogger(__name__)
@@ -50,6 +51,7 @@ class Listener:
         self._listen = config.listen
         self._gate = Gate(intake, monotonic)
         self.streams = StreamPort(self._gate)
+        self.proxied = ProxiedPort(self.streams, config.listen.proxy_protocol)
         self.datagrams = DatagramPort(self._gate)
         self._server: asyncio.Server | None = None
         self._sweeper: asyncio.Task[None] | None = None
@@ -78,11 +80,14 @@ class Listener:
                     lambda: self.datagrams, sock=_bound(host, port, socket.SOCK_DGRAM)
                 )
             if self._listen.tcp:
-                _allow_open_files(self._gate.limits.connections + BACKLOG + SPARE_FILES)
+                places = self._gate.limits.connections
+                newcomer: Callable[[], asyncio.BaseProtocol] = self.streams.peer
+                if self._listen.proxy_protocol:
+                    places += MOST_ARRIVALS
+                    newcomer = self.proxied.arrival
+                _allow_open_files(places + BACKLOG + SPARE_FILES)
                 plain = _bound(host, port, socket.SOCK_STREAM)
-                self._server = await loop.create_server(
-                    self.streams.peer, sock=plain, backlog=BACKLOG
-                )
+                self._server = await loop.create_server(newcomer, sock=plain, backlog=BACKLOG)
                 plain.listen(QUEUE)  # the same number to asyncio would be taken in one go
         except OSError as error:
             await self.__aexit__()
@@ -100,10 +105,12 @@ class Listener:
         if self._server is not None:
             self._server.close()
         self.datagrams.close()
+        self.proxied.close()
         await self.streams.close()
 
     def sweep(self) -> None:
         """Hang up on whoever has been silent for too long; forget what is over."""
+        self.proxied.sweep()
         self.streams.sweep()
         self.datagrams.sweep()
         self._gate.forget()

@@ -53,9 +53,9 @@ class StreamPort:
             limits.connections * limits.reserved_percent // 100
         )
 
-    def peer(self) -> Peer:
-        """Return the protocol of a new connection."""
-        return Peer(self)
+    def peer(self, place: tuple[str, int] | None = None) -> Peer:
+        """Return the protocol of a new connection; `place`: its sender's, as a proxy says it."""
+        return Peer(self, place)
 
     def admits(self, address: str) -> bool:
         """Whether one more connection of an address may come in; a stranger may leave for it."""
@@ -135,8 +135,9 @@ class Peer(asyncio.BufferedProtocol):
     session: Session
     _transport: asyncio.Transport
 
-    def __init__(self, port: StreamPort) -> None:
+    def __init__(self, port: StreamPort, place: tuple[str, int] | None) -> None:
         self._port = port
+        self._place = place
         self._gate = port.gate
         self._intake = port.gate.intake
         self._incoming = bytearray()
@@ -157,7 +158,8 @@ class Peer(asyncio.BufferedProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Let the connection in, if there is a place for it."""
         self._transport = cast(asyncio.Transport, transport)
-        gate, place = self._gate, place_of(transport.get_extra_info("peername"))
+        gate = self._gate
+        place = self._place or place_of(transport.get_extra_info("peername"))
         source = source_of(place[0])
         if not (gate.opens_to(source) and self._has_place_for(source)):
             self._intake.counters.refused += 1
@@ -182,7 +184,11 @@ class Peer(asyncio.BufferedProtocol):
     def buffer_updated(self, nbytes: int) -> None:
         """Take a read."""
         data, self._incoming = bytes(self._incoming[:nbytes]), bytearray()
-        self.session.bytes_in += nbytes
+        self.receive(data)
+
+    def receive(self, data: bytes) -> None:
+        """Take bytes of the peer."""
+        self.session.bytes_in += len(data)
         self.session.connection.receive_data(data)
         self._read_on()
 

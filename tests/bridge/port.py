@@ -11,11 +11,12 @@ from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
 from bridge import record as rows
-from bridge.config import Access, Config, Limits, Listen
+from bridge.config import Access, Config, Limits, Listen, VehicleConfig
 from bridge.database import Database, Row
 from bridge.errors import StorageError
 from bridge.intake import Intake
@@ -135,6 +136,7 @@ class Port:
         self.listener = Listener(config, self.intake, lambda: self.clock.seconds)
         self.streams = self.listener.streams
         self.datagrams = self.listener.datagrams
+        self.proxied = self.listener.proxied
         self._sockets: list[Wire] = []
 
     async def dial(self, address: str = "127.0.0.1", **options: int) -> Wire:
@@ -244,6 +246,8 @@ async def serving(
     vehicles: dict[str, str] | None = None,
     access: Access | None = None,
     host: str = "127.0.0.1",
+    proxies: tuple[str, ...] = (),
+    cars: tuple[VehicleConfig, ...] = (),
     **limits: int,
 ) -> AsyncIterator[Port]:
     """Run a port with accepted trackers; nothing of anybody may be left behind at its end."""
@@ -251,12 +255,16 @@ async def serving(
     mishaps: list[dict[str, Any]] = []
     loop.set_exception_handler(lambda _, context: mishaps.append(context))
     config = Config(
-        listen=Listen(host=host, port=quiet_port(host)),
+        listen=Listen(
+            host=host, port=quiet_port(host), proxy_protocol=tuple(map(ip_network, proxies))
+        ),
         access=access or Access(),
+        vehicles=cars,
         limits=Limits(**limits),
     )
     registry = Registry.open(folder, "tk103b")
-    for device_id, key in (vehicles or {GOLF: "golf", VAN: "van", BOX: "box"}).items():
+    known = {GOLF: "golf", VAN: "van", BOX: "box"} if vehicles is None else vehicles
+    for device_id, key in known.items():
         registry.accept(device_id, key=key)
     journal = Journal.open(folder, capacity=config.limits.journal_queue, retry_s=0.01)
     port = Port(folder, config, journal, registry)
@@ -268,7 +276,7 @@ async def serving(
             port.disk.turns.set()
             port.disk.full = False
             port.hang_up_everywhere()
-            await eventually(lambda: not port.streams.peers)
+            await eventually(lambda: not port.streams.peers and not port.proxied.arrivals)
             port.sweep_after(config.limits.udp_session_s + 1)
             assert not port.datagrams.peers
             assert not port.streams.per_address
