@@ -1,0 +1,113 @@
+"""The track points of a GPX file, as they come: its size does not matter.
+
+Read by expat itself, so that nothing of the document is kept, and every point has its line. A
+DOCTYPE is refused before any entity of it can be expanded. Routes and waypoints were not driven.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import BinaryIO
+from xml.parsers import expat
+from xml.sax.saxutils import quoteattr
+
+from bridge.importing.items import Bad, BrokenOffError, Found, Item
+from bridge.importing.values import Times, fix, zone
+
+CHUNK = 65_536
+MOST_TEXT = 1000
+"""Letters of one element that are kept: numbers and times are shorter."""
+
+_TIMES = Times(zone=zone("UTC"))
+"""GPX times are UTC, whether they say so or not."""
+
+_FIELDS = {
+    "lat": "latitude",
+    "lon": "longitude",
+    "ele": "altitude_m",
+    "speed": "speed_mps",
+    "course": "course_deg",
+    "hdop": "hdop",
+    "sat": "satellites",
+}
+"""Of a point and its extensions, by their name without prefix. GPX 1.0 and Garmin's extension give
+the speed in m/s."""
+
+
+def read(file: BinaryIO) -> Iterator[Item]:
+    """Yield the points of every track. Raises BrokenOffError for what is no GPX."""
+    document = _Document()
+    parser = document.parser
+    try:
+        while chunk := file.read(CHUNK):
+            parser.Parse(chunk, False)  # noqa: FBT003 - expat's signature
+            yield from document.taken()
+        parser.Parse(b"", True)  # noqa: FBT003 - expat's signature
+    except expat.ExpatError as error:
+        yield from document.taken()
+        reason = expat.errors.messages[error.code]
+        raise BrokenOffError(f"{error.lineno}: no XML from here on: {reason}") from None
+
+
+class _Document:
+    """What expat calls, and the points that came of it."""
+
+    def __init__(self) -> None:
+        self.parser = parser = expat.ParserCreate()
+        parser.buffer_text = True
+        parser.StartDoctypeDeclHandler = self._doctype
+        parser.StartElementHandler = self._start
+        parser.EndElementHandler = self._end
+        parser.CharacterDataHandler = self._text
+        self._found: list[Item] = []
+        self._line = 0
+        self._rooted = False
+        self._point: dict[str, str] | None = None
+        self._words: list[str] = []
+
+    def taken(self) -> list[Item]:
+        """Return what was found since the last time."""
+        found, self._found = self._found, []
+        return found
+
+    def _doctype(self, *_: object) -> None:
+        raise BrokenOffError(f"{self.parser.CurrentLineNumber}: a DOCTYPE is not allowed")
+
+    def _start(self, name: str, attributes: dict[str, str]) -> None:
+        name = name.rpartition(":")[2]
+        if not self._rooted and name != "gpx":
+            raise BrokenOffError(f"{self.parser.CurrentLineNumber}: XML, but no GPX: <{name[:40]}>")
+        self._rooted = True
+        if name == "trkpt":
+            self._line, self._point = self.parser.CurrentLineNumber, dict(attributes)
+        self._words.clear()
+
+    def _text(self, text: str) -> None:
+        if self._point is not None and len(self._words) < MOST_TEXT:
+            self._words.append(text[:MOST_TEXT])
+
+    def _end(self, name: str) -> None:
+        point = self._point
+        if point is None:
+            return
+        name = name.rpartition(":")[2]
+        if name == "trkpt":
+            self._point = None
+            self._found.append(_item(self._line, point))
+        elif name == "time" or name in _FIELDS:
+            point.setdefault(name, "".join(self._words).strip()[:MOST_TEXT])
+        self._words.clear()
+
+
+def _item(line: int, point: dict[str, str]) -> Item:
+    words = {_FIELDS[name]: text for name, text in point.items() if name in _FIELDS}
+    try:
+        return Found(line, fix(_TIMES.moment(point.get("time", "")), words), _written(point))
+    except ValueError as error:
+        return Bad(line, str(error), _written(point))
+
+
+def _written(point: dict[str, str]) -> bytes:
+    """Return a point as it could stand in a file, on one line."""
+    said = " ".join(f"{name}={quoteattr(text)}" for name, text in point.items())
+    return f"<trkpt {said}/>\n".encode()
