@@ -23,7 +23,9 @@ Phone = Annotated[str, Meta(pattern=r"^\+?[0-9]{3,20}$")]
 Text = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"^[\x20-\x7e]+$")]
 
 
-class Command(msgspec.Struct, frozen=True, kw_only=True, tag_field="command"):
+class Command(
+    msgspec.Struct, frozen=True, kw_only=True, tag_field="command", forbid_unknown_fields=True
+):
     """Any command; `name` is its word in JSON."""
 
     @property

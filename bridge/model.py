@@ -12,6 +12,9 @@ from typing import Any
 
 import msgspec
 
+SMS = "sms"
+"""Stands for protocol and transport of what came as a text message."""
+
 
 class Alarm(StrEnum):
     """Alarm kinds of the whole family, the most severe first: of several in a frame it wins."""

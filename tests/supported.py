@@ -18,21 +18,11 @@ import msgspec
 
 from bridge import command as c
 from bridge.model import Alarm, Status
-from bridge.protocols import gps103_commands, h02_commands, tk103_commands
 from bridge.protocols.encoding import Target, UnsupportedCommandError, encode
-from bridge.protocols.gt06 import commands as gt06_commands
-from bridge.protocols.registry import COMMANDS, PROTOCOLS
+from bridge.protocols.registry import PROTOCOLS, VOCABULARIES
 from tests.bridge.corpus import LINES, Line
 
 PAGE = Path(__file__).parents[1] / "SUPPORTED.md"
-
-_DIALECTS: dict[str, tuple[str, ...]] = {
-    "gps103": gps103_commands.DIALECTS,
-    "tk103": tk103_commands.DIALECTS,
-    "h02": h02_commands.DIALECTS,
-    "gt06": gt06_commands.DIALECTS,
-}
-"""Where there are several."""
 
 SAMPLES: tuple[c.Command, ...] = (
     c.RequestPosition(),
@@ -160,7 +150,7 @@ def _overview() -> Iterator[str]:
             [len({frame for line in each for frame in line.frames}) for each in cases],
         ),
         ("kinds of alarm", [len(_count(map(_rung, each))) for each in cases]),
-        ("commands there are bytes for", [len(COMMANDS[name]) for name in _NAMES]),
+        ("commands there are bytes for", [len(VOCABULARIES[name].kinds()) for name in _NAMES]),
     ]
     yield _table(("", *map(_linked, _NAMES)), [(label, *map(str, row)) for label, row in rows])
 
@@ -218,13 +208,13 @@ def _counted(words: Counter[str]) -> str:
 
 def _commands(name: str) -> Iterator[str]:
     yield f"### Commands of {name}\n"
-    dialects = _DIALECTS.get(name, ("",))
+    dialects = tuple(VOCABULARIES[name].dialects)
     rows = [
         (_command(sample), *(_wire(name, sample, dialect) for dialect in dialects))
         for sample in SAMPLES
-        if type(sample) in COMMANDS[name]
+        if type(sample) in VOCABULARIES[name].kinds()
     ]
-    yield _table(("command", *(dialect or "usual" for dialect in dialects)), rows)
+    yield _table(("command", *dialects), rows)
 
 
 def _command(sample: c.Command) -> str:
@@ -243,7 +233,7 @@ def _wire(name: str, sample: c.Command, dialect: str) -> str:
     device_id = _IDS.get(name, _USUAL_ID)
     target = Target(device_id=device_id, now=_NOW, password="123456", dialect=dialect)  # noqa: S106 - as boxes come
     try:
-        data = encode(name, COMMANDS[name], sample, target)
+        data = encode(name, VOCABULARIES[name], sample, target)
     except UnsupportedCommandError:
         return ""
     return _code(data.decode() if data.isascii() and data.decode().isprintable() else data.hex())

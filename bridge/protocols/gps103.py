@@ -26,6 +26,7 @@ from bridge.model import NO_STATUS, Alarm, Cell, Fix, Heartbeat, Login, Report, 
 from bridge.protocols import fields
 from bridge.protocols.base import Claim, Context, Decoded, WireProtocol
 from bridge.protocols.framing import delimited
+from bridge.protocols.gps103_commands import ANSWERS
 
 NAME = "gps103"
 
@@ -309,7 +310,7 @@ def _rare(text: str, column: list[str], context: Context) -> Decoded:
     if text.endswith("*") and len(column) > 18:
         report = _alternative(column, device_id, context)
         return Decoded((report,)) if report.alarm is not Alarm.SOS else _receipted(report)
-    if word in ALARMS or word in STATES:  # all that is left of a frame is worth a report
+    if word in ALARMS or word in STATES or word in ANSWERS:  # what is left is worth a report
         return decode(f"{column[0]},{word},,,L".encode(), context)
     if any(column[2:]) or (word not in ("", "A", "L") and len(text) > _LONGEST_LOGIN):
         raise DecodeError("frame")

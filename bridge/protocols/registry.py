@@ -11,13 +11,15 @@ from bridge.protocols import (
     gt06,
     h02,
     h02_commands,
+    sms,
+    sms_commands,
     tk103,
     tk103_commands,
     xexun,
     xexun_commands,
 )
 from bridge.protocols.base import WireProtocol
-from bridge.protocols.encoding import Encoders
+from bridge.protocols.encoding import Vocabulary
 from bridge.protocols.gt06 import commands as gt06_commands
 
 PROTOCOLS: tuple[WireProtocol, ...] = (
@@ -28,11 +30,12 @@ PROTOCOLS: tuple[WireProtocol, ...] = (
     gt06.PROTOCOL,
 )
 
-COMMANDS: dict[str, Encoders] = {
-    gps103.NAME: gps103_commands.COMMANDS,
-    tk103.NAME: tk103_commands.COMMANDS,
-    xexun.NAME: xexun_commands.COMMANDS,
-    h02.NAME: h02_commands.COMMANDS,
-    gt06.NAME: gt06_commands.COMMANDS,
+VOCABULARIES: dict[str, Vocabulary] = {
+    gps103.NAME: gps103_commands.VOCABULARY,
+    tk103.NAME: tk103_commands.VOCABULARY,
+    xexun.NAME: xexun_commands.VOCABULARY,
+    h02.NAME: h02_commands.VOCABULARY,
+    gt06.NAME: gt06_commands.VOCABULARY,
+    sms.NAME: sms_commands.VOCABULARY,
 }
-"""What the trackers of each protocol can be told."""
+"""What the trackers of each protocol can be told, and how they answer."""

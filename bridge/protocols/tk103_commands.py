@@ -6,13 +6,24 @@ tk103, commands.
 
 from __future__ import annotations
 
-from typing import Any
+import re
 
 from bridge import command as c
-from bridge.protocols.encoding import Encoder, Encoders, Target, UnsupportedCommandError
+from bridge.model import Message, Report
+from bridge.protocols.cutting import cuts_in_words, unguards
+from bridge.protocols.encoding import (
+    ACKNOWLEDGED,
+    Encoder,
+    Encoders,
+    Outcome,
+    Target,
+    Vocabulary,
+    result,
+    shown,
+)
 
+FRAMES = "frames"
 SMS = "sms"
-DIALECTS = ("", SMS)
 
 
 def _frame(word: str) -> Encoder:
@@ -59,15 +70,38 @@ _TEXTS: Encoders = {
     c.Raw: lambda command, _: _sms(command.text),
 }
 
-
-def _in_dialect(kind: type[c.Command]) -> Encoder:
-    def encode(command: Any, target: Target) -> bytes:  # noqa: ANN401 - any command has a row
-        encoder = (_TEXTS if target.dialect == SMS else _FRAMES).get(kind)
-        if encoder is None:
-            raise UnsupportedCommandError("tk103", command.name)
-        return encoder(command, target)
-
-    return encode
+_POSITIONS = ("BP04", "BR00", "BR01", "BR02")
+"""BP04 is the single one; a box that reports anyway says where it is, too."""
 
 
-COMMANDS: Encoders = {kind: _in_dialect(kind) for kind in {**_FRAMES, **_TEXTS}}
+def _position(message: Message) -> Outcome | None:
+    told = isinstance(message, Report) and message.keyword in _POSITIONS and message.fix is not None
+    return ACKNOWLEDGED if told else None
+
+
+def _text(_: str) -> Outcome:
+    return ACKNOWLEDGED
+
+
+_NO_WORDS = re.compile(rb"[^0-9A-Z]+")
+_STOP = re.compile(rb"AV01(?!1)")
+
+
+def _cuts(data: bytes) -> bool:
+    """Look for AV01 and anything but the 1 that restores, wherever it stands."""
+    return bool(_STOP.search(_NO_WORDS.sub(b"", data.upper()))) or cuts_in_words(data)
+
+
+VOCABULARY = Vocabulary(
+    dialects={FRAMES: _FRAMES, SMS: _TEXTS},
+    answers={
+        c.RequestPosition: _position,
+        c.StopEngine: shown(engine_cut=True),
+        c.ResumeEngine: shown(engine_cut=False),
+        c.RequestVersion: result(_text),
+        c.Identify: result(_text),
+        c.Raw: result(_text),
+    },
+    cuts_engine=_cuts,
+    forbids=unguards,
+)

@@ -17,7 +17,7 @@ from bridge.simulator.options import (
     span,
     utc_offset,
 )
-from bridge.simulator.tracker import Dialect
+from bridge.simulator.tracker import Dialect, Obedience
 
 __all__ = [
     "BUILT_IN",
@@ -25,6 +25,7 @@ __all__ = [
     "Dialect",
     "Event",
     "Happened",
+    "Obedience",
     "Options",
     "Simulator",
     "Span",

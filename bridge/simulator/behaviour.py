@@ -22,7 +22,7 @@ from bridge.model import Alarm
 from bridge.simulator.language import INTERVAL, Language, Said
 from bridge.simulator.options import Event, Happened, OnEvent, Options, Summary
 from bridge.simulator.route import Route
-from bridge.simulator.tracker import Happening, SimulatedTracker, Wish
+from bridge.simulator.tracker import Happening, Obedience, SimulatedTracker, Wish
 
 MISSING_REPLIES = 3
 """Unanswered logins or heartbeats after which a box dials anew (vendor's document)."""
@@ -70,8 +70,11 @@ class Behaviour:
             device_id=device_id,
             route=route,
             time=begun,
+            driven_s=options.start_s,
             utc_offset_minutes=options.utc_offset_minutes,
             dialect=options.dialect,
+            password=options.password,
+            refuses=options.commands is Obedience.REFUSE,
             binary_every=options.binary_every,
             interval_s=options.interval_s,
         )
@@ -243,7 +246,7 @@ class Behaviour:
         offline = self._phase is _Phase.OFFLINE
         if self._held_up or self.tracker.asleep or now < self._report_due:
             return []
-        if offline and not self._options.keep:
+        if offline and not (self._options.keep or self._options.card):
             return []
         self._made += 1
         tunnel = self._options.tunnel
@@ -356,7 +359,8 @@ class Behaviour:
     def _obey(self, phrase: bytes, now: datetime) -> list[bytes]:
         tracker = self.tracker
         alarms, interval_s = len(tracker.alarms), tracker.interval_s
-        answers = self._language.obey(tracker, phrase)
+        deaf = self._options.commands is Obedience.DEAF
+        answers = None if deaf else self._language.obey(tracker, phrase)
         if answers is None:
             self._tell(Event(Happened.IGNORED, phrase))
             return []
@@ -372,7 +376,7 @@ class Behaviour:
             self.hang_up = True
         elif tracker.wish is Wish.LEAVE:
             self._phase = _Phase.FINISHED
-        return answers
+        return [] if self._options.commands is Obedience.SILENT else answers
 
     # What is kept
 

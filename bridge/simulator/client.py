@@ -13,6 +13,7 @@ from bridge.simulator.behaviour import Behaviour
 from bridge.simulator.languages import language
 from bridge.simulator.options import BUILT_IN, Event, Happened, OnEvent, Options, Summary
 from bridge.simulator.route import built_in_loop
+from bridge.simulator.tracker import SimulatedTracker
 from bridge.simulator.wire import DatagramWire, StreamWire, Wire
 
 Now = Callable[[], datetime]
@@ -56,6 +57,11 @@ class Simulator:
         )
         self._stopping = False
         self._wake = asyncio.Event()
+
+    @property
+    def tracker(self) -> SimulatedTracker:
+        """The box and its car as they are."""
+        return self._behaviour.tracker
 
     @property
     def summary(self) -> Summary:

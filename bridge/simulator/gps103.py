@@ -20,6 +20,8 @@ from bridge.model import Alarm
 from bridge.simulator.language import INTERVAL, KMH_PER_KNOT, Language, Said, degrees_minutes
 from bridge.simulator.tracker import SAFE_CUT_KMH, Dialect, Happening, SimulatedTracker, Wish
 
+_PICTURE = bytes.fromhex("0000 0000 ffd8ffd9 0000").hex()
+"""The one part of a photo: its index, two unknown bytes, the picture, a checksum."""
 _LAC, _CID = "1a2b", "3c4d"
 _DTC = "P0420"
 _UPLOAD = ("load", "qt")
@@ -187,6 +189,7 @@ class _Command(NamedTuple):
     not_done: tuple[str, str] = ("", "")
 
 
+_PHOTO = _Command("V", "160", ("vt01", "vt01"), _nothing)
 _UPLOAD_DAY = _Command("Q", "116", (_UPLOAD[1], "116"), _nothing)
 
 # ft, pt, st, tt, xt and ut are formed after the others; nobody has published them.
@@ -213,6 +216,7 @@ _COMMANDS = (
     _Command("T", "118", ("tt", "118"), _sleep_when_parked),
     _Command("X", "119", ("xt", "119"), _stay_awake),
     _Command("U", "120", ("ut", "120"), _nothing),
+    _PHOTO,
     _Command("", "121", ("", "121"), _nothing),
     _Command("", "123", ("", "123"), _nothing),
     _Command("", "124", ("", "124"), _nothing),
@@ -233,13 +237,15 @@ def _obey(tracker: SimulatedTracker, phrase: bytes) -> list[bytes] | None:
     if row is None or tracker.dialect is deaf_to:
         return None
     try:
-        done = row.act(tracker, argument)
+        done = not tracker.refuses and row.act(tracker, argument)
     except ValueError:
         return None
     tracker.heard_number = number
     keyword = (row.done if done else row.not_done)[number]
     answers = [_report(tracker, keyword)] if keyword else []
-    if row is not _UPLOAD_DAY:
+    if row is _PHOTO and done:
+        return [*answers, f"imei:{tracker.device_id},vr,{_PICTURE};".encode()]
+    if row is not _UPLOAD_DAY or not done:
         return answers
     opening_words = [] if number else [_report(tracker, _UPLOAD[0])]
     return [*opening_words, *_stored(tracker, argument), *answers]

@@ -35,7 +35,6 @@ _LOGIN, _GPS_LBS, _HEARTBEAT, _ANSWER, _ALARM, _GPS_LBS_MORE, _COMMAND = (
 _MODEL = bytes.fromhex("0701")
 _ENGLISH = 2
 _WEST_OF_GREENWICH = 8
-_PASSWORD = "123456"  # noqa: S105 - the one of every box as it leaves the factory
 
 _UNITS_A_DEGREE = 1_800_000
 _SATELLITES = 0xC0 | 9
@@ -203,12 +202,19 @@ def _resume_engine(tracker: SimulatedTracker) -> str:
     return "Success!"
 
 
-_COMMANDS: dict[str, Callable[[SimulatedTracker], str]] = {
-    "Relay,1#": _cut_engine,
-    "Relay,0#": _resume_engine,
-    f"DYD,{_PASSWORD}#": _cut_engine,
-    f"HFYD,{_PASSWORD}#": _resume_engine,
-}
+def _tell_state(tracker: SimulatedTracker) -> str:
+    fix = "Successful positioning" if tracker.has_fix else "Searching satellite"
+    return f"Battery:{tracker.battery_percent:.0f}%; GPRS:Link Up; GPS:{fix}"
+
+
+def _act(tracker: SimulatedTracker, text: str) -> Callable[[SimulatedTracker], str] | None:
+    return {
+        "Relay,1#": _cut_engine,
+        "Relay,0#": _resume_engine,
+        f"DYD,{tracker.password}#": _cut_engine,
+        f"HFYD,{tracker.password}#": _resume_engine,
+        "STATUS#": _tell_state,
+    }.get(text)
 
 
 def _obey(tracker: SimulatedTracker, phrase: bytes) -> list[bytes] | None:
@@ -217,10 +223,11 @@ def _obey(tracker: SimulatedTracker, phrase: bytes) -> list[bytes] | None:
         return None
     size, mark = phrase[4], phrase[5:9]
     text = phrase[9 : min(5 + size, len(phrase) - 6)].decode("latin-1")
-    act = _COMMANDS.get(text)
+    act = _act(tracker, text)
     if act is None or not _is_sealed(phrase):
         return None
-    said = f"{text.partition(',')[0]}={act(tracker)}".encode()
+    result = "Fail!" if tracker.refuses else act(tracker)
+    said = f"{text.rstrip('#').partition(',')[0]}={result}".encode()
     body = bytes((len(mark) + len(said),)) + mark + said + bytes((0, _ENGLISH))
     return [_frame(_ANSWER, tracker.next_number(), body)]
 

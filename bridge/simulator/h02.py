@@ -182,11 +182,13 @@ def _obey(tracker: SimulatedTracker, phrase: bytes) -> list[bytes] | None:
     if act is None:
         return None
     try:
-        act(tracker, arguments)
+        if not tracker.refuses:
+            act(tracker, arguments)
     except ValueError:
         return None
+    said = "ERROR" if tracker.refuses else "DONE"
     body = _body(tracker, _status(tracker, INTERVAL))
-    return [f"{_opening(tracker, 'V4')},{name},DONE,{clock},{body}#".encode()]
+    return [f"{_opening(tracker, 'V4')},{name},{said},{clock},{body}#".encode()]
 
 
 LANGUAGE = Language(

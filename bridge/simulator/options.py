@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple
 
 from bridge.errors import ConfigError
 from bridge.model import Alarm
-from bridge.simulator.tracker import Dialect
+from bridge.simulator.tracker import FACTORY_PASSWORD, Dialect, Obedience
 
 BUILT_IN = "built-in"
 
@@ -54,6 +54,8 @@ class Options:
     """How long a reply is waited for before a login or heartbeat is repeated."""
     route: str = BUILT_IN
     """`BUILT_IN`, or the path of a GPX file."""
+    start_s: float = 0.0
+    """How far into the route's time the car is at the start."""
     alarms: tuple[AlarmAt, ...] = ()
     tunnel: Span | None = None
     """Reports made without a fix."""
@@ -61,8 +63,12 @@ class Options:
     """Reports stored before the start, uploaded with their old times after the first login."""
     keep: bool = False
     """Store the reports made without a connection and send them after the next login."""
+    card: bool = False
+    """Write the reports made without a connection to the memory card, to be uploaded on command."""
     utc_offset_minutes: int = FACTORY_UTC_OFFSET_MINUTES
     dialect: Dialect = Dialect.BOTH
+    commands: Obedience = Obedience.OBEY
+    password: str = FACTORY_PASSWORD
     binary_every: int = 0
     """Every so many reports one is a binary record, where the protocol has such (h02); 0: none."""
     wait: bool = True
@@ -91,7 +97,16 @@ class Options:
             raise ConfigError("a datagram is never sent in fragments", hint="use tcp")
 
 
-_NOT_NEGATIVE = ("count", "interval_s", "late", "fragment", "jitter_s", "attempts", "binary_every")
+_NOT_NEGATIVE = (
+    "count",
+    "start_s",
+    "interval_s",
+    "late",
+    "fragment",
+    "jitter_s",
+    "attempts",
+    "binary_every",
+)
 _POSITIVE = ("heartbeat_s", "repeat_s", "reply_timeout_s", "backoff_s", "speed_up")
 
 

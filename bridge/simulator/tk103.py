@@ -128,13 +128,17 @@ def _happened(tracker: SimulatedTracker, happening: Happening) -> list[bytes]:
     return []
 
 
-_PHRASE = re.compile(rb"\([^()]*\)")
+_PHRASE = re.compile(rb"\([^()]*\)|\[begin\][^\[\]]*\[end\]")
 _LONGEST_OPENING = 128
+_OFTEN_S = 99.0
 
 
 def _split(data: bytes) -> tuple[list[bytes], bytes]:
-    end = data.rfind(b")") + 1
-    return _PHRASE.findall(data), data[end:][-_LONGEST_OPENING:]
+    phrases, end = [], 0
+    for found in _PHRASE.finditer(data):
+        phrases.append(found[0])
+        end = found.end()
+    return phrases, data[end:][-_LONGEST_OPENING:]
 
 
 # What commands do: each takes what stands behind its name and returns the answers. ValueError: an
@@ -161,9 +165,33 @@ def _resume_engine(tracker: SimulatedTracker, _argument: str) -> list[bytes]:
     return [_report(tracker, INTERVAL)]
 
 
-def _tell_version(tracker: SimulatedTracker, _argument: str) -> list[bytes]:
+def _tell(tracker: SimulatedTracker, text: str) -> list[bytes]:
     clock = f"{tracker.time:%d%m%y,%H%M%S}"
-    return [f"({_id12(tracker)},ZC03,{clock},${_VERSION}$)".encode()]
+    return [f"({_id12(tracker)},ZC03,{clock},${text}$)".encode()]
+
+
+def _tell_version(tracker: SimulatedTracker, _argument: str) -> list[bytes]:
+    return _tell(tracker, _VERSION)
+
+
+def _tell_identity(tracker: SimulatedTracker, _argument: str) -> list[bytes]:
+    return _tell(tracker, f"IMEI:{tracker.device_id}")
+
+
+def _stop_interval(tracker: SimulatedTracker, _argument: str) -> list[bytes]:
+    tracker.interval_s = None
+    return []
+
+
+def _report_often(tracker: SimulatedTracker, _argument: str) -> list[bytes]:
+    """Begin to report all the time; how often is told nowhere."""
+    tracker.interval_s = _OFTEN_S
+    return []
+
+
+def _take(_tracker: SimulatedTracker, _argument: str) -> list[bytes]:
+    """What it sets, the simulated car never comes to use; nothing is known to be answered."""
+    return []
 
 
 def _restart(tracker: SimulatedTracker, _argument: str) -> list[bytes]:
@@ -181,22 +209,41 @@ _COMMANDS: dict[str, Callable[[SimulatedTracker, str], list[bytes]]] = {
     "AP07": _tell_version,
     "AR00": _set_interval,
     "AT00": _restart,
+    "AV00": _take,
     "AV010": _cut_engine,
     "AV011": _resume_engine,
     "AX01": _zero_odometer,
 }
 
 
+_SMS = "[begin]sms2,"
+_TEXTS: dict[str, Callable[[SimulatedTracker, str], list[bytes]]] = {
+    "*getposl*": _locate,
+    "*routetrack*99*": _report_often,
+    "*routetrackoff*": _stop_interval,
+    "*about*": _tell_version,
+    "88888888": _restart,
+    "999999": _tell_identity,
+    "*soson*": _take,
+    "*sosoff*": _take,
+    "*setip*": _take,
+    "*master*": _take,
+}
+"""The words of text messages that some boxes want; what they answer is a guess."""
+
+
 def _obey(tracker: SimulatedTracker, phrase: bytes) -> list[bytes] | None:
-    text = phrase.decode("latin-1").strip("()")
-    id12 = _id12(tracker)
-    if not text.startswith(id12):
+    text, id12 = phrase.decode("latin-1"), _id12(tracker)
+    if text.startswith(_SMS):
+        known, order = _TEXTS, text.removeprefix(_SMS).removesuffix(",[end]")
+    elif text.startswith(f"({id12}"):
+        known, order = _COMMANDS, text.strip("()").removeprefix(id12)
+    else:
         return None
-    order = text.removeprefix(id12)
-    for name, act in _COMMANDS.items():
+    for name, act in known.items():
         if order.startswith(name):
             try:
-                return act(tracker, order.removeprefix(name))
+                return [] if tracker.refuses else act(tracker, order.removeprefix(name))
             except ValueError:
                 return None
     return None

@@ -13,6 +13,8 @@ from bridge.simulator.route import Place, Route
 SAFE_CUT_KMH = 20.0
 """Coban boxes put an engine cut off until the car is slower (docs/protocols.md, commands)."""
 
+FACTORY_PASSWORD = "123456"  # noqa: S105 - the one of every box as it leaves the factory
+
 LOG_FRAMES = 1000
 """How many of its reports the box keeps on its card."""
 
@@ -23,6 +25,18 @@ class Dialect(StrEnum):
     LETTERS = "letters"
     NUMBERS = "numbers"
     BOTH = "both"
+
+
+class Obedience(StrEnum):
+    """What a box makes of the commands it hears."""
+
+    OBEY = "obey"
+    REFUSE = "refuse"
+    """It does nothing, and says so where its protocol has a word for that."""
+    SILENT = "silent"
+    """It obeys and answers nothing."""
+    DEAF = "deaf"
+    """It hears none."""
 
 
 class Happening(Enum):
@@ -54,6 +68,10 @@ class SimulatedTracker:
     utc_offset_minutes: int = 0
     """How the box's own clock stands to UTC."""
     dialect: Dialect = Dialect.BOTH
+    password: str = FACTORY_PASSWORD
+    """Of its text messages, and of commands in their words."""
+    refuses: bool = False
+    """It carries no command out."""
     interval_s: float | None = 30.0
     """Time between reports; 0 without pause, None: none are sent."""
     driven_s: float = 0.0

@@ -23,7 +23,6 @@ from bridge.simulator.language import INTERVAL, KMH_PER_KNOT, Language, Said, de
 from bridge.simulator.tracker import Happening, SimulatedTracker
 
 _PHONE = "+15550100103"
-_PASSWORD = "123456"  # noqa: S105 - the one of every box as it leaves the factory
 _SATELLITES = "08"
 _CELL = "262,01,1A2B,3C4D"
 _LINE_END = "\n\r"
@@ -87,13 +86,14 @@ def _split(data: bytes) -> tuple[list[bytes], bytes]:
 
 
 def _obey(tracker: SimulatedTracker, phrase: bytes) -> list[bytes] | None:
-    match phrase.decode("latin-1").removeprefix(f"powercar{_PASSWORD}"):
-        case " 11":
-            tracker.cut_engine()
-        case " 00":
-            tracker.resume_engine()
-        case _:
-            return None
+    act = {
+        f"powercar{tracker.password} 11": tracker.cut_engine,
+        f"powercar{tracker.password} 00": tracker.resume_engine,
+    }.get(phrase.decode("latin-1"))
+    if act is None:
+        return None
+    if not tracker.refuses:
+        act()
     return []
 
 

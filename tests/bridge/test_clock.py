@@ -558,9 +558,9 @@ def test_advice_names_the_words_that_the_bridge_would_send():
     said = clocks.advice("gps103", 480)
     assert said.startswith("The tracker's clock is 8 h ahead of UTC: text it ")
     assert "`time zonePASSWORD 0`" in said
-    for dialect in gps103_commands.DIALECTS:
+    for dialect in gps103_commands.VOCABULARY.dialects:
         target = Target(device_id="ID", now=NOW, dialect=dialect)
-        words = encode("gps103", gps103_commands.COMMANDS, SetTimeZone(), target)
+        words = encode("gps103", gps103_commands.VOCABULARY, SetTimeZone(), target)
         assert f"`{words.decode()}`" in said
 
 

@@ -13,56 +13,68 @@ import pytest
 
 from bridge import command as c
 from bridge.protocols.encoding import Target, UnsupportedCommandError, encode
-from bridge.protocols.registry import COMMANDS
+from bridge.protocols.registry import PROTOCOLS, VOCABULARIES
 
 ID = "864000000001234"
 NOW = datetime(2026, 5, 1, 1, 2, 3, tzinfo=UTC)
 
+FENCE = c.Fence(north=52.5, west=13.25, south=52.0, east=13.5)
+
 WIRE: list[tuple[str, str, c.Command, str]] = [
-    ("gps103", "", c.RequestPosition(), f"**,imei:{ID},B"),
+    ("gps103", "letters", c.RequestPosition(), f"**,imei:{ID},B"),
     ("gps103", "numbers", c.RequestPosition(), f"**,imei:{ID},100"),
-    ("gps103", "", c.SetInterval(seconds=30), f"**,imei:{ID},C,30s"),
-    ("gps103", "", c.SetInterval(seconds=90), f"**,imei:{ID},C,90s"),
-    ("gps103", "", c.SetInterval(seconds=100), f"**,imei:{ID},C,02m"),
-    ("gps103", "", c.SetInterval(seconds=120), f"**,imei:{ID},C,02m"),
+    ("gps103", "letters", c.SetInterval(seconds=10), f"**,imei:{ID},C,10s"),
+    ("gps103", "letters", c.SetInterval(seconds=30), f"**,imei:{ID},C,30s"),
+    ("gps103", "letters", c.SetInterval(seconds=90), f"**,imei:{ID},C,90s"),
+    ("gps103", "letters", c.SetInterval(seconds=100), f"**,imei:{ID},C,02m"),
+    ("gps103", "letters", c.SetInterval(seconds=120), f"**,imei:{ID},C,02m"),
+    ("gps103", "letters", c.SetInterval(seconds=86400), f"**,imei:{ID},C,24h"),
+    ("gps103", "numbers", c.SetInterval(seconds=30), f"**,imei:{ID},101,30s"),
     ("gps103", "numbers", c.SetInterval(seconds=3600), f"**,imei:{ID},101,01h"),
-    ("gps103", "", c.SetInterval(seconds=86400), f"**,imei:{ID},C,24h"),
-    ("gps103", "", c.StopReporting(), f"**,imei:{ID},D"),
-    ("gps103", "", c.AcknowledgeAlarm(), f"**,imei:{ID},E;"),
+    ("gps103", "letters", c.StopReporting(), f"**,imei:{ID},D"),
+    ("gps103", "numbers", c.StopReporting(), f"**,imei:{ID},102"),
+    ("gps103", "letters", c.AcknowledgeAlarm(), f"**,imei:{ID},E;"),
     ("gps103", "numbers", c.AcknowledgeAlarm(), f"**,imei:{ID},E;"),
-    ("gps103", "", c.StopEngine(), f"**,imei:{ID},J"),
+    ("gps103", "letters", c.StopEngine(), f"**,imei:{ID},J"),
     ("gps103", "numbers", c.StopEngine(), f"**,imei:{ID},109"),
-    ("gps103", "", c.ResumeEngine(), f"**,imei:{ID},K"),
-    ("gps103", "", c.Arm(), f"**,imei:{ID},L"),
-    ("gps103", "", c.Disarm(), f"**,imei:{ID},M"),
+    ("gps103", "letters", c.ResumeEngine(), f"**,imei:{ID},K"),
+    ("gps103", "numbers", c.ResumeEngine(), f"**,imei:{ID},110"),
+    ("gps103", "letters", c.Arm(), f"**,imei:{ID},L"),
+    ("gps103", "numbers", c.Arm(), f"**,imei:{ID},111"),
+    ("gps103", "letters", c.Disarm(), f"**,imei:{ID},M"),
     ("gps103", "numbers", c.Disarm(), f"**,imei:{ID},112"),
-    ("gps103", "", c.SpeedLimit(kmh=80), f"**,imei:{ID},H,080"),
-    ("gps103", "", c.MovementAlarm(), f"**,imei:{ID},G"),
-    ("gps103", "", c.MovementAlarm(enabled=False), f"**,imei:{ID},106"),
-    (
-        "gps103",
-        "",
-        c.Fence(north=52.5, west=13.25, south=52.0, east=13.5),
-        f"**,imei:{ID},O,52.500000,13.250000;52.000000,13.500000",
-    ),
-    ("gps103", "", c.ClearFence(), f"**,imei:{ID},P"),
-    ("gps103", "", c.SetTimeZone(), f"**,imei:{ID},I,0"),
+    ("gps103", "letters", c.SpeedLimit(kmh=80), f"**,imei:{ID},H,080"),
+    ("gps103", "numbers", c.SpeedLimit(kmh=120), f"**,imei:{ID},107,120"),
+    ("gps103", "letters", c.MovementAlarm(), f"**,imei:{ID},G"),
+    ("gps103", "letters", c.MovementAlarm(enabled=False), f"**,imei:{ID},106"),
+    ("gps103", "numbers", c.MovementAlarm(), f"**,imei:{ID},105"),
+    ("gps103", "numbers", c.MovementAlarm(enabled=False), f"**,imei:{ID},106"),
+    ("gps103", "letters", FENCE, f"**,imei:{ID},O,52.500000,13.250000;52.000000,13.500000"),
+    ("gps103", "numbers", FENCE, f"**,imei:{ID},114,52.500000,13.250000;52.000000,13.500000"),
+    ("gps103", "letters", c.ClearFence(), f"**,imei:{ID},P"),
+    ("gps103", "numbers", c.ClearFence(), f"**,imei:{ID},115"),
+    ("gps103", "letters", c.SetTimeZone(), f"**,imei:{ID},I,0"),
     ("gps103", "numbers", c.SetTimeZone(offset_minutes=-180), f"**,imei:{ID},108,-3"),
-    ("gps103", "", c.LessGprs(), f"**,imei:{ID},T"),
+    ("gps103", "letters", c.LessGprs(), f"**,imei:{ID},T"),
+    ("gps103", "letters", c.LessGprs(enabled=False), f"**,imei:{ID},X"),
+    ("gps103", "numbers", c.LessGprs(), f"**,imei:{ID},118"),
     ("gps103", "numbers", c.LessGprs(enabled=False), f"**,imei:{ID},119"),
-    ("gps103", "", c.UploadLog(day=date(2026, 4, 30)), f"**,imei:{ID},Q,20260430"),
-    ("gps103", "", c.TakePhoto(), f"**,imei:{ID},160"),
-    ("gps103", "", c.Raw(text="H,080"), f"**,imei:{ID},H,080"),
-    ("tk103", "", c.RequestPosition(), f"({ID}AP00)"),
-    ("tk103", "", c.SetInterval(seconds=60), f"({ID}AR00003C0000)"),
-    ("tk103", "", c.StopReporting(), f"({ID}AR0000000000)"),
-    ("tk103", "", c.StopEngine(), f"({ID}AV010)"),
-    ("tk103", "", c.ResumeEngine(), f"({ID}AV011)"),
-    ("tk103", "", c.SwitchOutput(data="1"), f"({ID}AV001)"),
-    ("tk103", "", c.RequestVersion(), f"({ID}AP07)"),
-    ("tk103", "", c.Reboot(), f"({ID}AT00)"),
-    ("tk103", "", c.ResetOdometer(), f"({ID}AX01)"),
-    ("tk103", "", c.Raw(text="AA00"), f"({ID}AA00)"),
+    ("gps103", "letters", c.UploadLog(day=date(2026, 4, 30)), f"**,imei:{ID},Q,20260430"),
+    ("gps103", "numbers", c.UploadLog(day=date(2026, 4, 30)), f"**,imei:{ID},116,20260430"),
+    ("gps103", "letters", c.TakePhoto(), f"**,imei:{ID},160"),
+    ("gps103", "numbers", c.TakePhoto(), f"**,imei:{ID},160"),
+    ("gps103", "letters", c.Raw(text="H,080"), f"**,imei:{ID},H,080"),
+    ("gps103", "numbers", c.Raw(text="123"), f"**,imei:{ID},123"),
+    ("tk103", "frames", c.RequestPosition(), f"({ID}AP00)"),
+    ("tk103", "frames", c.SetInterval(seconds=60), f"({ID}AR00003C0000)"),
+    ("tk103", "frames", c.StopReporting(), f"({ID}AR0000000000)"),
+    ("tk103", "frames", c.StopEngine(), f"({ID}AV010)"),
+    ("tk103", "frames", c.ResumeEngine(), f"({ID}AV011)"),
+    ("tk103", "frames", c.SwitchOutput(data="1"), f"({ID}AV001)"),
+    ("tk103", "frames", c.RequestVersion(), f"({ID}AP07)"),
+    ("tk103", "frames", c.Reboot(), f"({ID}AT00)"),
+    ("tk103", "frames", c.ResetOdometer(), f"({ID}AX01)"),
+    ("tk103", "frames", c.Raw(text="AA00"), f"({ID}AA00)"),
     ("tk103", "sms", c.RequestPosition(), "[begin]sms2,*getposl*,[end]"),
     ("tk103", "sms", c.SetInterval(seconds=60), "[begin]sms2,*routetrack*99*,[end]"),
     ("tk103", "sms", c.StopReporting(), "[begin]sms2,*routetrackoff*,[end]"),
@@ -84,31 +96,37 @@ WIRE: list[tuple[str, str, c.Command, str]] = [
         "[begin]sms2,*setip*192*0*2*7*8888*,[end]",
     ),
     ("tk103", "sms", c.Raw(text="any text"), "[begin]sms2,any text,[end]"),
-    ("xexun", "", c.StopEngine(), "powercar123456 11"),
-    ("xexun", "", c.ResumeEngine(), "powercar123456 00"),
-    ("h02", "", c.SetInterval(seconds=10), f"*HQ,{ID},S71,010203,22,10#"),
+    ("xexun", "powercar", c.StopEngine(), "powercar123456 11"),
+    ("xexun", "powercar", c.ResumeEngine(), "powercar123456 00"),
+    ("h02", "s71", c.SetInterval(seconds=10), f"*HQ,{ID},S71,010203,22,10#"),
     ("h02", "d1", c.SetInterval(seconds=10), f"*HQ,{ID},D1,010203,10#"),
-    ("h02", "", c.Arm(), f"*HQ,{ID},SCF,010203,0,0#"),
-    ("h02", "", c.Disarm(), f"*HQ,{ID},SCF,010203,1,1#"),
-    ("h02", "", c.StopEngine(), f"*HQ,{ID},S20,010203,1,1#"),
-    ("h02", "", c.ResumeEngine(), f"*HQ,{ID},S20,010203,1,0#"),
-    ("h02", "", c.Raw(text="*HQ,1,S17,010203#"), "*HQ,1,S17,010203#"),
-    ("xexun", "", c.Raw(text="powercar123456 11"), "powercar123456 11"),
+    ("h02", "s71", c.Arm(), f"*HQ,{ID},SCF,010203,0,0#"),
+    ("h02", "s71", c.Disarm(), f"*HQ,{ID},SCF,010203,1,1#"),
+    ("h02", "s71", c.StopEngine(), f"*HQ,{ID},S20,010203,1,1#"),
+    ("h02", "s71", c.ResumeEngine(), f"*HQ,{ID},S20,010203,1,0#"),
+    ("h02", "s71", c.Raw(text="*HQ,1,S17,010203#"), "*HQ,1,S17,010203#"),
+    ("xexun", "powercar", c.Raw(text="powercar123456 11"), "powercar123456 11"),
+    ("h02", "d1", c.Arm(), f"*HQ,{ID},SCF,010203,0,0#"),
+    ("h02", "d1", c.Disarm(), f"*HQ,{ID},SCF,010203,1,1#"),
+    ("h02", "d1", c.StopEngine(), f"*HQ,{ID},S20,010203,1,1#"),
+    ("h02", "d1", c.ResumeEngine(), f"*HQ,{ID},S20,010203,1,0#"),
+    ("h02", "d1", c.Raw(text="*HQ,1,S17,010203#"), "*HQ,1,S17,010203#"),
 ]
 
 BINARY: list[tuple[str, c.Command, str]] = [
-    ("", c.StopEngine(), "787812800c0000000052656c61792c312300009dee0d0a"),
-    ("", c.ResumeEngine(), "787812800c0000000052656c61792c3023000081550d0a"),
+    ("relay", c.StopEngine(), "787812800c0000000052656c61792c312300009dee0d0a"),
+    ("relay", c.ResumeEngine(), "787812800c0000000052656c61792c3023000081550d0a"),
+    ("relay", c.Raw(text="STATUS#"), "787811800b0000000053544154555323000073120d0a"),
     ("dyd", c.StopEngine(), "787815800f000000004459442c313233343536230000755a0d0a"),
     ("dyd", c.ResumeEngine(), "787816801000000000484659442c313233343536230000e2920d0a"),
-    ("", c.Raw(text="STATUS#"), "787811800b0000000053544154555323000073120d0a"),
+    ("dyd", c.Raw(text="STATUS#"), "787811800b0000000053544154555323000073120d0a"),
 ]
 """Checksums by an implementation of CRC-16/X-25 that is not ours."""
 
 
 def _bytes(protocol: str, dialect: str, command: c.Command, **more: Any) -> bytes:
     target = Target(**{"device_id": ID, "now": NOW, "dialect": dialect, **more})
-    return encode(protocol, COMMANDS[protocol], command, target)
+    return encode(protocol, VOCABULARIES[protocol], command, target)
 
 
 @pytest.mark.parametrize(("protocol", "dialect", "command", "wire"), WIRE)
@@ -123,14 +141,25 @@ def test_a_binary_command_is_these_bytes(dialect: str, command: c.Command, wire:
     assert _bytes("gt06", dialect, command).hex() == wire
 
 
-def test_every_encoder_is_shown() -> None:
-    shown = {(protocol, type(command)) for protocol, _, command, _ in WIRE}
-    shown |= {("gt06", type(command)) for _, command, _ in BINARY}
-    assert shown == {(name, kind) for name, table in COMMANDS.items() for kind in table}
+def test_every_encoder_of_every_dialect_is_shown() -> None:
+    shown = {(protocol, dialect, type(command)) for protocol, dialect, command, _ in WIRE}
+    shown |= {("gt06", dialect, type(command)) for dialect, command, _ in BINARY}
+    assert shown == {
+        (protocol.name, dialect, kind)
+        for protocol in PROTOCOLS
+        for dialect, table in VOCABULARIES[protocol.name].dialects.items()
+        for kind in table
+    }
 
 
-def test_no_quickstop_anywhere() -> None:
-    assert b"quickstop" not in b"".join(_bytes(*row[:3]) for row in WIRE)
+@pytest.mark.parametrize("name", [protocol.name for protocol in PROTOCOLS])
+def test_a_dialect_nobody_speaks_is_the_usual_one(name: str) -> None:
+    vocabulary = VOCABULARIES[name]
+    usual = next(iter(vocabulary.dialects))
+    for dialect in ("", "morse"):
+        assert _bytes(name, dialect, c.StopEngine()) == _bytes(name, usual, c.StopEngine())
+        assert vocabulary.words(dialect) == vocabulary.words(usual)
+    assert {"engine_stop", "engine_resume", "raw"} <= set(vocabulary.words())
 
 
 @pytest.mark.parametrize(
@@ -140,6 +169,10 @@ def test_no_quickstop_anywhere() -> None:
         ("tk103", "", c.Identify()),
         ("tk103", "sms", c.StopEngine()),
         ("gps103", "", c.SetTimeZone(offset_minutes=330)),
+        ("gps103", "", c.SetInterval(seconds=9)),
+        ("gps103", "numbers", c.SpeedLimit(kmh=0)),
+        ("gt06", "dyd", c.Arm()),
+        ("h02", "d1", c.RequestPosition()),
     ],
 )
 def test_what_a_tracker_has_no_word_for_is_refused(
@@ -213,7 +246,7 @@ def _reference() -> Iterator[tuple[str, str, c.Command, dict[str, Any], bytes]]:
 def test_the_reference_agrees_byte_for_byte() -> None:
     compared = 0
     for protocol, dialect, command, target, wire in _reference():
-        if protocol in COMMANDS:
+        if protocol in VOCABULARIES:
             assert _bytes(protocol, dialect, command, **target) == wire, (protocol, command)
             compared += 1
     assert compared >= 25

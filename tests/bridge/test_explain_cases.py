@@ -12,9 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.explain import run_cases
+from tests.bridge.corpus import FOLDER
 
 RECEIVED_AT = "2026-05-01T10:16:00Z"
-CORPUS = sorted((Path(__file__).parents[1] / "corpus").glob("*/*.jsonl"))
+CORPUS = sorted(path for path in FOLDER.glob("*/*.jsonl") if path.parent.name != "sms")
+"""Those of the protocols: a text message is no frame."""
 
 LONG = "864000000000115"
 LOGIN = f"##,imei:{LONG},A;"

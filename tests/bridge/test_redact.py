@@ -14,6 +14,7 @@ from bridge.protocols.gt06.framing import build, sealed
 from bridge.protocols.registry import PROTOCOLS
 from bridge.redact import Redactor
 from bridge.redact.gt06_veils import SHOWN, VEILS, VEILS_TO_THE_END
+from tests.bridge.corpus import FOLDER
 from tests.bridge.redaction import (
     GT06_LOGIN,
     SECRET,
@@ -24,7 +25,7 @@ from tests.bridge.redaction import (
 
 LONG, SHORT = "864000000000115", "087000000012"
 PLACE = "4807.5000,N,01131.5000,E"
-OURS = sorted((Path(__file__).parents[1] / "corpus").glob("*/*.jsonl"))
+OURS = sorted(path for path in FOLDER.glob("*/*.jsonl") if path.parent.name != "sms")
 SHARED = [
     path
     for path in sorted((Path(__file__).parents[2] / "../shared/corpus").glob("*.jsonl"))

@@ -3,122 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from itertools import product
 
 import pytest
 
 from bridge.errors import BridgeError
-from bridge.model import Alarm, CommandResult, Report
-from bridge.protocols.connection import Connection, Received
+from bridge.model import Alarm
+from bridge.protocols.connection import Received
 from bridge.protocols.gt06.framing import SHORT, build
-from bridge.protocols.registry import PROTOCOLS
 from bridge.simulator import AlarmAt, Happened, Options, Simulator, Span, Summary, run
 from bridge.simulator.languages import LANGUAGES
+from tests.bridge.tiny import HANG_UP, bridge, is_position, polite
 
 NAMES = [row.name for row in LANGUAGES]
 HURRY = 300  # a heartbeat each fifth of a second
 PATIENCE = 600  # two seconds: a slow machine is no missing reply
-HANG_UP = b"hang up"
 LOGINS = {"gps103": b"##,", "tk103": b"BP00", "gt06": b"\x78\x78\x11\x01"}
-
-Answer = Callable[[Received], bytes]
-
-
-def polite(event: Received) -> bytes:
-    return event.reply + event.receipt
-
-
-def is_position(event: Received) -> bool:
-    """Whether this is a report with a place, and no login."""
-    said = event.messages[-1]
-    return isinstance(said, Report) and said.fix is not None and said.keyword != "BP05"
-
-
-class TinyBridge:
-    """Answers what `answer` says, and remembers each frame it got and in how many reads."""
-
-    def __init__(self, answer: Answer) -> None:
-        self.answer = answer
-        self.port = 0
-        self.events: list[Received] = []
-        self.reads = 0
-        self.heard = asyncio.Event()
-
-    @property
-    def reports(self) -> list[Report]:
-        messages = [message for event in self.events for message in event.messages]
-        return [message for message in messages if isinstance(message, Report)]
-
-    def keywords(self) -> list[str]:
-        messages = [message for event in self.events for message in event.messages]
-        return [said.keyword for said in messages if isinstance(said, Report | CommandResult)]
-
-    def hear(self, connection: Connection, data: bytes) -> bytes:
-        self.reads += 1
-        connection.receive_data(data)
-        answers = b""
-        for event in connection.events(datetime.now(UTC)):
-            assert isinstance(event, Received), event
-            self.events.append(event)
-            answers += self.answer(event)
-        self.heard.set()
-        return answers
-
-    async def hear_out(self, frames: int) -> None:
-        """Wait until so many frames have come: the last datagrams may still be on their way."""
-        while len(self.events) < frames:
-            self.heard.clear()
-            await self.heard.wait()
-
-    async def serve_stream(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-    ) -> None:
-        connection = Connection(PROTOCOLS)
-        try:
-            while data := await reader.read(4096):
-                answers = self.hear(connection, data)
-                if answers == HANG_UP:
-                    break
-                writer.write(answers)
-        finally:
-            writer.close()
-
-
-class Datagrams(asyncio.DatagramProtocol):
-    def __init__(self, bridge: TinyBridge) -> None:
-        self.bridge = bridge
-        self.connection = Connection(PROTOCOLS, datagrams=True)
-
-    def connection_made(self, transport) -> None:
-        self.transport = transport
-
-    def datagram_received(self, data, addr) -> None:
-        answers = self.bridge.hear(self.connection, data)
-        if answers:
-            self.transport.sendto(answers, addr)
-
-
-@asynccontextmanager
-async def bridge(answer: Answer = polite, transport: str = "tcp") -> AsyncIterator[TinyBridge]:
-    """A tiny bridge on a free port; whatever runs against it has ten seconds."""
-    tiny = TinyBridge(answer)
-    loop = asyncio.get_running_loop()
-    async with asyncio.timeout(10):
-        if transport == "tcp":
-            server = await asyncio.start_server(tiny.serve_stream, "127.0.0.1", 0)
-            tiny.port = server.sockets[0].getsockname()[1]
-        else:
-            server, _ = await loop.create_datagram_endpoint(
-                lambda: Datagrams(tiny), local_addr=("127.0.0.1", 0)
-            )
-            tiny.port = server.get_extra_info("sockname")[1]
-        try:
-            yield tiny
-        finally:
-            server.close()
 
 
 @pytest.mark.parametrize("transport", ["tcp", "udp"])

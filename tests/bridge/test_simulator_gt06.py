@@ -155,7 +155,7 @@ def test_what_it_does_not_understand_it_does_not_do():
     box = tracker(GT06)
     whole = command("Relay,1#")
     other_sum = whole[:-4] + bytes((whole[-4] ^ 1,)) + whole[-3:]
-    for phrase in (command("DYD,654321#"), command("STATUS#"), other_sum, build(SHORT, 1, b"\0\1")):
+    for phrase in (command("DYD,654321#"), command("WHERE#"), other_sum, build(SHORT, 1, b"\0\1")):
         assert GT06.obey(box, phrase) is None
     assert (box.engine_cut, box.numbered) == (False, 0)
 
