@@ -1,7 +1,9 @@
 # TK103B Bridge in a container: Python, the locked dependencies, the bridge, and nothing else.
-# How to build and run it: README.md, section Docker.
+# How to run it: docs/install-container.md. How it is proven: `make image`.
 
-FROM python:3.13-slim AS build
+ARG PYTHON=docker.io/library/python:3.14-slim
+
+FROM ${PYTHON} AS build
 WORKDIR /src
 COPY requirements.lock requirements-run.lock ./
 # Wheels only: whatever has none for this machine would need a compiler and unpinned build tools.
@@ -15,7 +17,7 @@ COPY bridge bridge
 RUN python -m pip wheel --no-cache-dir --no-deps --no-build-isolation --wheel-dir /wheels . \
  && python -m pip --python /opt/tk103b-bridge install --no-cache-dir --no-deps /wheels/*.whl
 
-FROM python:3.13-slim
+FROM ${PYTHON}
 LABEL org.opencontainers.image.title="TK103B Bridge" \
       org.opencontainers.image.description="GPS trackers of the TK103 family on one port, decoded into MQTT and Home Assistant" \
       org.opencontainers.image.source="https://github.com/tk103b-bridge/tk103b-bridge" \
@@ -33,6 +35,8 @@ WORKDIR /data
 VOLUME /data
 EXPOSE 8888/tcp 8888/udp
 STOPSIGNAL SIGTERM
-HEALTHCHECK --interval=60s --timeout=15s --start-period=30s --retries=3 CMD ["tk103b-bridge", "health"]
+# Asks the bridge on a socket in /data, without a shell, the broker, or a word on the trackers' port.
+HEALTHCHECK --interval=60s --timeout=15s --start-period=30s --retries=3 \
+  CMD ["python", "-m", "bridge.healthcheck", "/data"]
 ENTRYPOINT ["tk103b-bridge"]
 CMD ["run"]

@@ -10,6 +10,7 @@ import os
 import sys
 from collections.abc import Sequence
 
+from bridge.cli.supervised import prepare
 from bridge.cli.words import parser
 from bridge.errors import BridgeError
 
@@ -18,6 +19,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run a command line; return its exit code."""
     arguments = parser().parse_args(argv)
     try:
+        prepare(arguments)
         code: int | None = arguments.command(arguments)
         sys.stdout.flush()
     except BridgeError as error:

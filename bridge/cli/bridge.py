@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import logging
 import os
 import sys
 from collections.abc import Callable, Coroutine
 
-from bridge import app, config, log, simulator
+from bridge import app, config, healthcheck, log, program, simulator
 from bridge.cli.folder import is_locked
 from bridge.cli.texts import json_text
 from bridge.client import NoAnswerError, reached
 from bridge.config import Config
+from bridge.errors import RequestError
 from bridge.intake import Intake
+from bridge.reload import Source
+from bridge.supervisor import Expected
+
+_log = logging.getLogger(__name__)
 
 DEMO_ID = "864000000000017"
 DEMO_NAME = "Demo car"
@@ -21,11 +27,17 @@ DEMO_NAME = "Demo car"
 
 def run(arguments: argparse.Namespace) -> None:
     """Start the bridge and stay until it is stopped."""
-    settings = config.load(arguments.config, os.environ)
+    environ = dict(os.environ)
+    if arguments.log_level:
+        environ["TK103B__LOG__LEVEL"] = arguments.log_level
+    source = Source(arguments.config, environ)
+    settings = source.read()
     for secret in settings.secrets:
         log.protect(secret.reveal())
-    log.setup(arguments.log_level or settings.log.level, settings.log.format)
-    asyncio.run(app.serve(settings, _demo(settings) if arguments.demo else None))
+    log.setup(settings.log.level, settings.log.format)
+    beside = _demo(settings) if arguments.demo else _expecting(arguments.expected)
+    if asyncio.run(app.serve(settings, source, beside)):
+        program.start_again()
 
 
 _EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 - what stands for every address
@@ -50,6 +62,24 @@ def _demo(settings: Config) -> Callable[[Intake], Coroutine[None, None, None]]:
         )
 
     return drive
+
+
+def _expecting(
+    tracker: Expected | None,
+) -> Callable[[Intake], Coroutine[None, None, None]] | None:
+    """Return who accepts a tracker beforehand, unless somebody has decided about it before."""
+    if tracker is None:
+        return None
+
+    async def welcome(intake: Intake) -> None:
+        if intake.registry.knows(tracker.device_id):
+            return
+        try:
+            intake.accept(tracker.device_id, name=tracker.name, now=intake.clock())
+        except RequestError as error:
+            _log.error("the tracker of the options cannot be accepted: %s", error)
+
+    return welcome
 
 
 def check_config(arguments: argparse.Namespace) -> None:
@@ -80,3 +110,10 @@ def health(arguments: argparse.Namespace) -> int:
         for name, value in found.items():
             print(f"{name:20} {value}")
     return 1 if found.get("journal_fault") else 0
+
+
+def check_health(arguments: argparse.Namespace) -> int:
+    """Say whether the bridge of this data folder is alive, for whoever starts it anew if not."""
+    fault = healthcheck.ask(config.load(arguments.config, os.environ).storage.path)
+    print(fault or "the bridge is alive")
+    return 1 if fault else 0

@@ -1,4 +1,4 @@
-"""Draws icon and logo of the component: a pin on the map that is a car, and tells where it is.
+"""Draws icon and logo of component and app: a pin on the map that is a car, and tells where it is.
 
     .venv-ha/bin/python docs/brand/draw.py      (Pillow is in the component's environment)
 
@@ -12,7 +12,10 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
-BRAND = Path(__file__).resolve().parents[2] / "custom_components/tk103b/brand"
+ROOT = Path(__file__).resolve().parents[2]
+BRAND = ROOT / "custom_components/tk103b/brand"
+APP = ROOT / "tk103b_bridge"
+APP_LOGO = (250, 100)
 GRID = 256
 FINE = 8
 
@@ -111,8 +114,22 @@ def logo(ink: Colour) -> Drawing:
     return drawn
 
 
+def framed(drawn: Image.Image, width: int, height: int) -> Image.Image:
+    """Return a picture in the middle of a clear ground, as large as it can be there."""
+    scale = min(width / drawn.width, height / drawn.height)
+    small = drawn.resize(
+        (round(drawn.width * scale), round(drawn.height * scale)), Image.Resampling.LANCZOS
+    )
+    ground = Image.new("RGBA", (width, height), CLEAR)
+    ground.paste(small, ((width - small.width) // 2, (height - small.height) // 2))
+    return ground
+
+
 def main() -> None:
     """Write every picture."""
+    icon().sized(128, 128).save(APP / "icon.png", optimize=True)
+    # The app's page has one logo for light and dark ground, so its ink must be seen on both.
+    framed(logo(TEAL).image, *APP_LOGO).save(APP / "logo.png", optimize=True)
     for suffix, size in (("", 256), ("@2x", 512)):
         icon().sized(size, size).save(BRAND / f"icon{suffix}.png", optimize=True)
         for theme, ink in INK.items():
