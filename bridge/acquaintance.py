@@ -94,12 +94,13 @@ class YamlVehicle(Protocol):
 
 
 class Content(msgspec.Struct, frozen=True, kw_only=True):
-    """What is in the registry's file. `entities`: the owner a request has chosen."""
+    """What is in the registry's file: `entities` and `options` are what requests have chosen."""
 
     schema: int
     instance: str
     namespace: str
     entities: str | None = None
+    options: dict[str, dict[str, bool | int | float | str]] = {}
     vehicles: tuple[Vehicle, ...] = ()
     blocked: tuple[str, ...] = ()
 

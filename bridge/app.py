@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import signal
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
@@ -17,19 +18,23 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
-from bridge import __version__, embedded
+from bridge import __version__, embedded, log, program
+from bridge.alive import alive
+from bridge.backup import Shelf
 from bridge.config import Config, Mqtt
 from bridge.datafolder import lock_folder
 from bridge.errors import BrokerError, StorageError
 from bridge.intake import Intake
 from bridge.journal import Journal
 from bridge.listener import Listener
-from bridge.program import called
+from bridge.notify import Notifier
 from bridge.record import moment_of
 from bridge.registry import Registry
-from bridge.requests import Requests
+from bridge.reload import Reload, Source
+from bridge.requests import House, Requests
 from bridge.sinks.announcements import Announcements
 from bridge.sinks.mqtt import MqttSink
+from bridge.texts import Texts
 from bridge.upkeep import Upkeep
 
 _log = logging.getLogger(__name__)
@@ -46,34 +51,68 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-async def serve(config: Config, extra: Extra | None = None) -> None:
-    """Run a bridge until SIGINT or SIGTERM. Raises BridgeError for what a person must mend.
+class Life:
+    """What is asked of a bridge as a process: to end, to begin again, to read its configuration."""
 
-    `extra` is run beside it, as the demo's car.
+    def __init__(self) -> None:
+        self.over = asyncio.Event()
+        self.again = False
+        self.reread = asyncio.Event()
+        self._terminal = program.has_terminal()
+
+    def stop(self) -> None:
+        """Have it end."""
+        self.again = False
+        self.over.set()
+
+    def restart(self) -> None:
+        """Have it end and begin again, unless it ends already."""
+        self.again = self.again or not self.over.is_set()
+        self.over.set()
+
+    def hung_up(self) -> None:
+        """Take a SIGHUP: the window we were started in is closed, or somebody asks for a reload."""
+        if self._terminal and not program.has_terminal():
+            self.stop()
+        else:
+            self.reread.set()
+
+
+async def serve(config: Config, source: Source, extra: Extra | None = None) -> bool:
+    """Run a bridge until SIGINT or SIGTERM; return whether it is to be started again.
+
+    SIGHUP has it read `source` anew, which has given `config`. `extra` is run beside it, as the
+    demo's car. Raises BridgeError for what a person must mend.
     """
-    stopping = asyncio.Event()
+    life = Life()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stopping.set)
-    async with running(config) as intake:
+        loop.add_signal_handler(number, life.stop)
+    loop.add_signal_handler(signal.SIGHUP, life.hung_up)
+    program.hear_again()
+    async with running(config, source, life) as intake:
         beside = loop.create_task(extra(intake), name="extra") if extra is not None else None
-        await stopping.wait()
-        _log.info("stopping")
+        await life.over.wait()
+        _log.info("restarting" if life.again else "stopping")
         if beside is not None:
             beside.cancel()
             with suppress(asyncio.CancelledError):
                 await beside
+    return life.again
 
 
 @asynccontextmanager
-async def running(config: Config) -> AsyncIterator[Intake]:
+async def running(config: Config, source: Source, life: Life) -> AsyncIterator[Intake]:
     """Run a bridge for as long as the context lasts; what ends it from inside is raised here."""
     async with AsyncExitStack() as stack:
         folder = stack.enter_context(lock_folder(config.storage.path))
         registry = Registry.open(folder.path, config.mqtt.base_topic)
         registry.merge_yaml(config.vehicles, config.access.block)
-        for notice in registry.notices:
-            _log.warning("%s", notice)
+        reload = Reload(config, source, registry)
+        reload.tell_notices()
+        if reload.config.log != config.log:
+            log.setup(reload.config.log.level, reload.config.log.format)
+        config = reload.config
         intake = _restored(config, registry, folder.path)
         journal = intake.journal
         stack.callback(journal.close)
@@ -85,13 +124,31 @@ async def running(config: Config) -> AsyncIterator[Intake]:
         config = replace(config, mqtt=await _find_broker(config.mqtt, stack))
         announcements = Announcements(config, intake, listener.counts)
         sink = MqttSink(config, intake, announcements)
-        sink.answer = Requests(intake, sink).answer
+        shelf = Shelf(folder.path, source, utc_now)
+        requests = Requests(intake, sink, House(reload, shelf.add, life.restart))
+        sink.answer, sink.order = requests.answer, requests.order
+        intake.downlink.post = sink.post
+        receipt = config.alarms.auto_receipt
+        texts = Texts(intake.fleet, intake.downlink, utc_now, receipt=receipt)
+        sink.text = texts.take
         intake.watchers.append(sink)
+        reload.followers += [intake.follow, texts.follow, sink.follow]
         await stack.enter_async_context(_beside(sink.run(), sink.drained))
         await stack.enter_async_context(_beside(Upkeep(intake.fleet, utc_now).run()))
+        await stack.enter_async_context(_beside(intake.downlink.run()))
         await stack.enter_async_context(listener)
+        signs = alive(folder.path, Notifier(os.environ), stays=lambda: life.again)
+        await stack.enter_async_context(signs)
+        await stack.enter_async_context(_beside(_rereading(life, reload)))
         _greet(config, intake)
         yield intake
+
+
+async def _rereading(life: Life, reload: Reload) -> None:
+    while True:
+        await life.reread.wait()
+        life.reread.clear()
+        await reload.reload()
 
 
 def _restored(config: Config, registry: Registry, folder: Path) -> Intake:
@@ -194,7 +251,7 @@ def _greet(config: Config, intake: Intake) -> None:
             "next:     point a tracker at this machine, port %d; when it has reported, accept it "
             "with '%s accept ID --name NAME' or in Home Assistant",
             listen.port,
-            called(),
+            program.called(),
         )
 
 

@@ -59,6 +59,38 @@ class Bridge:
         data: Body = answer["data"]
         return data
 
+    async def command(self, key: str, body: Body) -> AsyncIterator[Body]:
+        """Give a vehicle a command; yield each of its steps up to the final one.
+
+        Raises RequestError with the bridge's words, NoAnswerError where none come.
+        """
+        transaction = secrets.token_hex(8)
+        response = self._topics.response("device/command")
+        result = self._topics.vehicle(key, "command/result")
+        async with _patience():
+            for topic in (response, result):
+                await self._client.subscribe(topic, qos=1)
+            said = {**body, "key": key, "transaction": transaction}
+            payload = msgspec.json.encode(said)
+            await self._client.publish(self._topics.request("device/command"), payload, qos=1)
+        seen: set[str] = set()
+        async for message in self._client.messages:
+            topic, step = message.topic.value, _object(message.payload) or {}
+            if topic == self._topics.bridge_state and message.payload == OFFLINE.encode():
+                raise NoAnswerError("no bridge runs")
+            if step.get("transaction") != transaction:
+                continue
+            if topic == response:
+                if step.get("status") != "ok":
+                    raise RequestError(str(step.get("error", "refused")))
+                step = step["data"]
+            if step["status"] in seen:  # the response tells of what a result has told already
+                continue
+            seen.add(step["status"])
+            yield step
+            if step.get("final"):
+                return
+
     async def retained(self, topic: str) -> Body:
         """Return the JSON object that a bridge which is there keeps on a topic.
 

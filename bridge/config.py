@@ -17,8 +17,9 @@ from typing import Annotated, Any, Literal, cast, get_type_hints
 import voluptuous as vol
 
 from bridge import options, yamlfile
+from bridge.danger import MOST_SPEED_KMH
 from bridge.errors import ConfigError
-from bridge.options import HIDDEN, Mistake, Secret, one_of, switch, whole
+from bridge.options import HIDDEN, Mistake, Network, Secret, one_of, switch, whole
 from bridge.protocols.connection import DEFAULT_DETECTION_BYTES, DEFAULT_FRAME_BYTES
 from bridge.protocols.framing import WINDOW
 from bridge.yamlfile import Document, Trail, Value, dotted
@@ -28,6 +29,8 @@ DEFAULT_FILE = Path("tk103b-bridge.yaml")
 ProtocolVersion = Literal["auto", "5", "3.1.1"]
 EntityOwner = Literal["discovery", "component", "off"]
 UnknownTracker = Literal["pending", "accept", "ignore"]
+Dialect = Literal["letters", "numbers", "frames", "sms", "powercar", "s71", "d1", "relay", "dyd"]
+SmsFamily = Literal["coban", "xexun", "kxtech", "h02"]
 LogLevel = Literal["debug", "info", "warning", "error"]
 LogFormat = Literal["auto", "text", "json"]
 
@@ -40,6 +43,8 @@ class Listen:
     port: Annotated[int, whole(1, 65535)] = 8888
     tcp: Annotated[bool, switch] = True
     udp: Annotated[bool, switch] = True
+    proxy_protocol: Annotated[tuple[Network, ...], options.NETWORKS] = ()
+    """Proxies before the port that are believed when they say for whom they speak; none: off."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,6 +122,43 @@ class History:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Commands:
+    """How long commands to trackers wait."""
+
+    ttl_s: Annotated[int, whole(10, 604_800)] = 3600
+    """For a tracker that is away: where it was an hour ago nobody wants to know any more."""
+    answer_s: Annotated[int, whole(5, 600)] = 60
+    """For the tracker's answer: so long a slow network takes at most."""
+    sms_answer_s: Annotated[int, whole(30, 3600)] = 300
+    """The same for a text message, which may lie at the network for minutes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Permits:
+    """Which dangerous commands a vehicle may be given; see docs/commands.md."""
+
+    engine_stop: Annotated[bool, switch] = False
+    raw: Annotated[bool, switch] = False
+    sms: Annotated[bool, switch] = True
+    """Send commands by SMS where the tracker is not connected and its phone number is known."""
+    max_speed_kmh: Annotated[int, whole(0, MOST_SPEED_KMH)] = 5
+    """The engine is stopped at this speed at most: a receiver that stands shows up to 3 km/h."""
+    min_session_s: Annotated[int, whole(60, 3600)] = 60
+    """So old a connection must be before an engine stop is sent on it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contact:
+    """How a vehicle's tracker is spoken to."""
+
+    phone: Secret | None = None
+    password: Secret | None = None
+    """The one of every box as it leaves the factory, where none is given."""
+    dialect: str = ""
+    sms_family: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
     """What holds for one vehicle."""
 
@@ -124,6 +166,8 @@ class Rules:
     trips: Trips = Trips()
     history: History = History()
     odometer_offset_km: float = 0.0
+    commands: Permits = Permits()
+    contact: Contact = Contact()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,6 +191,15 @@ class VehicleConfig:
     trips: Annotated[Mapping[str, int], _some_of(Trips)] = field(default_factory=dict)
     history: Annotated[Mapping[str, int], _some_of(History)] = field(default_factory=dict)
     """What is different for this vehicle."""
+    phone: Annotated[Secret | None, options.phone] = None
+    """Of the SIM card in its tracker."""
+    password: Annotated[Secret | None, options.tracker_password] = None
+    """Of its tracker, six digits."""
+    dialect: Annotated[str, one_of(Dialect)] = ""
+    """Which words its tracker obeys, where that does not show in its reports."""
+    sms_family: Annotated[str, one_of(SmsFamily)] = ""
+    """Which words it obeys as text messages; empty: those of its protocol."""
+    commands: Annotated[Permits, _section(Permits)] = Permits()
     where: str = ""
     given: frozenset[str] = frozenset()
 
@@ -249,7 +302,11 @@ class Log:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
-    """Everything a person may choose. `hidden` are the options whose value came from a secret."""
+    """Everything a person may choose. `hidden` are the options whose value came from a secret.
+
+    `named` says where each option stands that was set: ``file:line``, or a variable. `waiting` are
+    the options that were changed and will hold when the bridge has started anew.
+    """
 
     listen: Listen = Listen()
     mqtt: Mqtt = Mqtt()
@@ -260,10 +317,13 @@ class Config:
     history: History = History()
     access: Access = Access()
     alarms: Alarms = Alarms()
+    commands: Commands = Commands()
     limits: Limits = Limits()
     storage: Storage = Storage()
     log: Log = Log()
     hidden: frozenset[Trail] = frozenset()
+    named: Mapping[Trail, str] = field(default_factory=dict, compare=False, repr=False)
+    waiting: tuple[str, ...] = field(default=(), compare=False)
 
     @property
     def secrets(self) -> tuple[Secret, ...]:
@@ -278,11 +338,18 @@ class Config:
             trips=replace(self.trips, **own.trips),
             history=replace(self.history, **own.history),
             odometer_offset_km=own.odometer_offset_km,
+            commands=own.commands,
+            contact=Contact(
+                phone=own.phone,
+                password=own.password,
+                dialect=own.dialect,
+                sms_family=own.sms_family,
+            ),
         )
 
     def public(self) -> dict[str, Any]:
         """Return JSON values for `bridge/info`: no secret, tracker id, vehicle or account."""
-        return {name: _shown(getattr(self, name), (name,), self.hidden) for name in _SECTIONS}
+        return {name: _shown(getattr(self, name), (name,), self.hidden) for name in SECTIONS}
 
 
 def load(path: Path | None, environ: Mapping[str, str]) -> Config:
@@ -309,7 +376,12 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Config:
             )
             for key, values in given.pop("vehicles", {}).items()
         )
-        config = Config(**given, vehicles=vehicles, hidden=frozenset(document.secrets))
+        config = Config(
+            **given,
+            vehicles=vehicles,
+            hidden=frozenset(document.secrets),
+            named=_named(document),
+        )
         mistakes = list(_ids_with_two_places(config, document))
         if not mistakes:
             return config
@@ -317,6 +389,27 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Config:
     for other in others:
         first.add_note(str(other))
     raise first
+
+
+def check(section: str, option: str, value: Value) -> object:
+    """Return what the text of one option becomes. Raises ConfigError, as `load` does for a file."""
+    try:
+        given = _SCHEMA({section: {option: value}})
+    except vol.MultipleInvalid as invalid:
+        raise _error(Document(), cast(list[Mistake], invalid.errors)[0]) from None
+    return getattr(given[section], option)
+
+
+def _named(document: Document) -> dict[Trail, str]:
+    """Return where the options of sections stand; one without a value counts as left out."""
+    blocks = document.value if isinstance(document.value, dict) else {}
+    return {
+        (section, option): document.origin((section, option)).where
+        for section, block in blocks.items()
+        if section in SECTIONS and isinstance(block, dict)
+        for option, value in block.items()
+        if value is not None
+    }
 
 
 _PRIVATE: frozenset[Trail] = frozenset(
@@ -337,6 +430,8 @@ def _shown(value: object, trail: Trail, hidden: frozenset[Trail]) -> object:
         return None
     if trail in hidden:
         return HIDDEN
+    if isinstance(value, tuple):
+        return [_shown(one, (*trail, index), hidden) for index, one in enumerate(value)]
     return value if isinstance(value, bool | int | float) else str(value)
 
 
@@ -415,7 +510,7 @@ def _checks(section: type[Any]) -> dict[str, Any]:
     checks = {}
     for option in fields(section):
         hint = hints[option.name]
-        if hint in _SECTIONS.values():
+        if hint in SECTIONS.values():
             checks[option.name] = _section(hint)
         elif hasattr(hint, "__metadata__"):
             (checks[option.name],) = hint.__metadata__
@@ -445,22 +540,23 @@ def _in_minutes(given: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-_SECTIONS: dict[str, type[Any]] = {
+SECTIONS: dict[str, type[Any]] = {
     section.name: type(section.default)
     for section in fields(Config)
     if is_dataclass(section.default)
 }
+"""The blocks of options, by their names."""
 
 
 def _homes() -> dict[str, str]:
     """Return option -> where it belongs, for those who write it elsewhere."""
     places: dict[str, list[str]] = {}
-    blocks = {**_SECTIONS, "mqtt.tls": Tls, "vehicles.KEY": VehicleConfig}
+    blocks = {**SECTIONS, "mqtt.tls": Tls, "vehicles.KEY": VehicleConfig}
     for name, section in blocks.items():
         for option in fields(section):
             places.setdefault(option.name.removesuffix("_minutes"), []).append(name)
     homes = {option: f"under {' or '.join(names)}" for option, names in places.items()}
-    return homes | dict.fromkeys([*_SECTIONS, "vehicles"], "at the left margin")
+    return homes | dict.fromkeys([*SECTIONS, "vehicles"], "at the left margin")
 
 
 _HOMES = _homes()

@@ -26,7 +26,7 @@ from bridge.model import Report
 from bridge.record import Record, Row
 from bridge.registry import Vehicle
 from bridge.trips import Trip
-from bridge.vehicle import AnyAct, Recounted, VehicleState, judge
+from bridge.vehicle import AnyAct, Judgement, Recounted, VehicleState, judge
 
 __all__ = ["Counters", "Fleet", "Live", "Watcher"]
 
@@ -163,8 +163,8 @@ class Fleet:
         now: datetime,
         waited: bool = False,
         then: Callable[[], None] | None = None,
-    ) -> bool:
-        """Fold a report and queue it; `then` follows its commit. False: it found no place.
+    ) -> Judgement | None:
+        """Fold a report and queue it; `then` follows its commit. None: it found no place.
 
         `waited`: it was sent before its tracker was accepted.
         """
@@ -197,10 +197,10 @@ class Fleet:
             del self._unwritten[number]
             live.folded = before
             self.counters.lost += 1
-            return False
+            return None
         if self.journal.failed is not None and not waited:
             self._tell_unwritten(live.vehicle.key, record)
-        return True
+        return judged
 
     def faulted(self) -> None:
         """Note that the journal cannot be written: what waits for it is told all the same."""

@@ -70,18 +70,23 @@ def device_topic(prefix: str, namespace: str, key: str) -> str:
     return f"{prefix}/device/{device_id(namespace, key)}/config"
 
 
-def shown(reported: Collection[str], rung: Collection[str]) -> tuple[Entity, ...]:
+def shown(
+    reported: Collection[str], rung: Collection[str], commands: Collection[str] = ()
+) -> tuple[Entity, ...]:
     """Return the entities of a vehicle, in the order of the table.
 
     `reported` names the fields of state and position its tracker has ever fed, `rung` the kinds of
-    alarm it has ever sent.
+    alarm it has ever sent, `commands` what it obeys.
     """
-    return tuple(
-        entity
-        for entity in ENTITIES
-        if not entity.component_only
-        and (entity.always or (entity.alarm in rung if entity.alarm else entity.field in reported))
-    )
+
+    def is_due(entity: Entity) -> bool:
+        if entity.alarm:
+            return entity.always or entity.alarm in rung
+        if entity.commands:
+            return all(command in commands for command in entity.commands)
+        return entity.always or entity.field in reported
+
+    return tuple(entity for entity in ENTITIES if not entity.component_only and is_due(entity))
 
 
 def vehicle_payload(  # noqa: PLR0913 - named facts of one payload, no behaviour among them
@@ -94,6 +99,7 @@ def vehicle_payload(  # noqa: PLR0913 - named facts of one payload, no behaviour
     icon: str | None,
     reported: Collection[str],
     rung: Collection[str],
+    commands: Collection[str] = (),
     model: str,
 ) -> Payload:
     """Return the discovery payload of one vehicle.
@@ -111,8 +117,11 @@ def vehicle_payload(  # noqa: PLR0913 - named facts of one payload, no behaviour
     }
     components = {
         entity.key: _component(entity, identifier, key, topics.vehicle(key, entity.source))
-        for entity in shown(reported, rung)
+        for entity in shown(reported, rung, commands)
     }
+    for entity in ENTITIES:
+        if entity.key in components and entity.commands:
+            components[entity.key] |= _orders(entity, topics.vehicle(key, "command"))
     components["acknowledge"] |= {
         "command_topic": topics.request("device/acknowledge"),
         "payload_press": json.dumps({"key": key}),
@@ -229,6 +238,12 @@ def _component(entity: Entity, device: str, prefix: str, topic: str) -> Payload:
         **{option: value for option, value in options.items() if value is not None},
         **_FEEDS[entity.platform](entity, topic),
     }
+
+
+def _orders(entity: Entity, topic: str) -> Payload:
+    """Return where an entity sends its commands, and their words."""
+    words = ("payload_press",) if entity.platform == "button" else ("payload_on", "payload_off")
+    return {"command_topic": topic, **dict(zip(words, entity.commands, strict=True))}
 
 
 def _removal(platform: str) -> Payload:

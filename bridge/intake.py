@@ -16,20 +16,23 @@ from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from bridge import clock, episodes, rhythm
+from bridge.assess import Verdict
 from bridge.command import AcknowledgeAlarm
 from bridge.config import Config
-from bridge.errors import RequestError
+from bridge.danger import Heard
+from bridge.downlink import Downlink
+from bridge.errors import RequestError, StorageError
 from bridge.fleet import Fleet, Live, Watcher
 from bridge.frames import FrameRecord
 from bridge.journal import Journal
+from bridge.live import Standing
 from bridge.log import Once, bound, tail
 from bridge.model import Message, Report
+from bridge.orders import BRIDGE, Order, Wish
 from bridge.protocols.connection import Event, Received, Rejected
-from bridge.protocols.encoding import Target, UnsupportedCommandError, encode
-from bridge.protocols.registry import COMMANDS
 from bridge.reception import Reception, tell_rejected
 from bridge.registry import Registry, Vehicle
-from bridge.sessions import Session, Sessions
+from bridge.sessions import Session, Sessions, Voice
 from bridge.vehicle import Acknowledged
 
 __all__ = ["Intake", "Live", "Watcher", "full_id"]
@@ -55,6 +58,7 @@ class Intake:
         self.watchers = self.fleet.watchers
         self.counters = self.fleet.counters
         self._reception = Reception(config, registry, self.fleet, self._accepted)
+        self.downlink = Downlink(config.commands, self.fleet, self.sessions, clock)
         self.guests = self._reception.guests
         self.permit_join = self._reception.permit_join
         self.strangers = self._reception.strangers
@@ -63,6 +67,42 @@ class Intake:
     def restore(self) -> None:
         """Bring every vehicle to where its history left it, once, before anything listens."""
         self.fleet.restore(self.registry.accepted())
+
+    def follow(self, config: Config) -> None:
+        """Go by another configuration; the registry has its vehicles already.
+
+        Nobody is hung up on but a tracker that is no vehicle's any more.
+        """
+        self.config = self._reception.config = config
+        self.downlink.config = config.commands
+        self.live_age = self.fleet.live_age = timedelta(seconds=config.limits.live_age_s)
+        self.sessions.idle = timedelta(seconds=config.limits.idle_s)
+        self.fleet.rules = config.rules
+        for device_id in config.access.block:
+            self.guests.forget(device_id)
+        trackers = {one for live in self.vehicles.values() for one in live.vehicle.trackers}
+        for vehicle in self.registry.accepted():
+            self._follow(vehicle)
+        gone = {one for one in trackers if self.registry.match(one) is None}
+        self._hang_up(gone, "its vehicle has it no longer")
+        self.fleet.devices_changed()
+
+    def _follow(self, vehicle: Vehicle) -> None:
+        """Show a vehicle as the registry and the configuration have it now."""
+        live = self.vehicles.get(vehicle.key)
+        try:
+            live = live or self.fleet.take_in(vehicle)
+        except StorageError as error:  # its first report tries again
+            bound(_log, vehicle=vehicle.key).error("its history cannot be read: %s", error)
+            return
+        zone, live.vehicle = live.vehicle.timezone_minutes, vehicle
+        live.follow(self.config.rules(vehicle.key))
+        for tracker_id in vehicle.trackers:
+            session = self.sessions.of(tracker_id)
+            if session is not None and vehicle.timezone_minutes != zone:
+                _set_zone(session, live, tracker_id)
+            self._let_in(live, tracker_id, self.clock())
+        self.fleet.changed(vehicle.key)
 
     # --- events of peers --------------------------------------------------------------------------
 
@@ -91,10 +131,13 @@ class Intake:
             live = self.fleet.take_in(vehicle)
         tracker_id = full_id(vehicle, device_id)
         self._speaks(live, tracker_id, session, now)
+        session.voices.setdefault(tracker_id, Voice(device_id, now)).called = device_id
         live.transport = session.transport
         live.last_seen = now
         taken = self._take_known(event, live, tracker_id, session, now, again=again)
         self._learn(event, live, session, now)
+        for message in event.messages:
+            self.downlink.heard(live, message, tracker_id)
         return taken
 
     def _take_known(  # noqa: PLR0913 - an event and all that is known of how it came
@@ -127,10 +170,13 @@ class Intake:
             pending.ready = True
             session.flush()
 
-        if self.fleet.append(live, report, frames, now=now, then=committed):
-            return True
-        session.withdraw(pending)
-        return False
+        judged = self.fleet.append(live, report, frames, now=now, then=committed)
+        if judged is None:
+            session.withdraw(pending)
+            return False
+        if report.fix is not None and judged.verdict in (Verdict.OK, Verdict.PARKED):
+            session.voices[tracker_id].fixes.append(Heard(judged.at, now, report.fix))
+        return True
 
     def _learn(self, event: Received, live: Live, session: Session, now: datetime) -> None:
         """Learn what a message shows of its tracker beside what it says: rhythm, data, clock."""
@@ -186,16 +232,15 @@ class Intake:
         key = live.vehicle.key
         if session.vehicle != key:
             session.vehicle = key
-            known = live.folded.clocks.get(tracker_id)
-            offset = live.vehicle.timezone_minutes
-            if offset is None and known is not None:
-                offset = clock.utc_offset_min(known)
-            session.connection.set_utc_offset(offset)
+            _set_zone(session, live, tracker_id)
         session.tracker_id = tracker_id
         current = self.sessions.of(tracker_id)
         if session.closed or (current is session and session.speaks_for[tracker_id] == key):
             return
         takeover = self.sessions.identify(session, tracker_id, key, now)
+        standing = live.standings.setdefault(tracker_id, Standing(session.address))
+        if session.address != standing.address or (takeover is not None and takeover.alternating):
+            standing.address, standing.disturbed_at = session.address, now
         protocol = session.described["protocol"]
         log = bound(
             _log, vehicle=key, tracker=tail(tracker_id), peer=session.peer, protocol=protocol
@@ -251,33 +296,39 @@ class Intake:
         """
         live = self.vehicles[key]
         lasting = episodes.shown(live.folded.episodes, now)
+        seen = self._close_episodes(live, alarms, now)
+        repeats = any(lasting[kind].count > 1 for kind in seen)
+        cancel = AcknowledgeAlarm()
+        if (repeats or not self.config.alarms.auto_receipt) and (
+            cancel.name in self.downlink.commands(live)
+        ):
+            self.downlink.order(live, Wish(cancel, by=BRIDGE))
+        return seen
+
+    def _close_episodes(
+        self, live: Live, alarms: tuple[str, ...], now: datetime
+    ) -> tuple[str, ...]:
+        lasting = episodes.shown(live.folded.episodes, now)
         seen = tuple(kind for kind in lasting if not alarms or kind in alarms)
+        key = live.vehicle.key
         if not seen:
             raise RequestError(f"no such alarm of {key} is going on")
         if not self.fleet.act(live, Acknowledged(at=now, alarms=seen)):
             raise RequestError("the journal cannot be written now; try again later")
-        if any(lasting[kind].count > 1 for kind in seen) or not self.config.alarms.auto_receipt:
-            self._cancel(live, now)
         self._happened("alarm_acknowledged", key, None, alarms=", ".join(seen))
         return seen
 
-    def _cancel(self, live: Live, now: datetime) -> None:
-        """Tell a vehicle's connected trackers to stop repeating their alarm."""
-        for tracker_id in live.vehicle.trackers:
-            session = self.sessions.of(tracker_id)
-            protocol = session.connection.protocol if session is not None else None
-            if session is None or protocol is None:
-                continue
-            target = Target(device_id=tracker_id, now=now)
-            with suppress(UnsupportedCommandError):
-                word = encode(protocol.name, COMMANDS[protocol.name], AcknowledgeAlarm(), target)
-                session.send(word)
-                self.journal.append_frames([
-                    FrameRecord(
-                        tracker_id=tracker_id, received_at=now, direction="out",
-                        protocol=protocol.name, transport=session.transport, note="", data=word,
-                    )
-                ])  # fmt: skip
+    def command(self, key: str, wish: Wish) -> Order:
+        """Give a vehicle a command; return how far it has come. Raises RequestError.
+
+        To acknowledge an alarm is the bridge's own business first, and then the tracker's.
+        """
+        live, settled = self.vehicles[key], False
+        if isinstance(wish.command, AcknowledgeAlarm):
+            with suppress(RequestError):
+                self._close_episodes(live, (), self.clock())
+                settled = wish.command.name not in self.downlink.commands(live)
+        return self.downlink.order(live, wish, settled=settled)
 
     def _accepted(self, device_id: str, name: str, now: datetime) -> Vehicle:
         return self.accept(device_id, name=name, now=now).vehicle
@@ -349,6 +400,15 @@ def full_id(vehicle: Vehicle, device_id: str) -> str:
     if device_id in vehicle.trackers:
         return device_id
     return next(full for full in vehicle.trackers if full.endswith(device_id[-11:]))
+
+
+def _set_zone(session: Session, live: Live, tracker_id: str) -> None:
+    """Tell decoders how a tracker's clock stands to UTC: as configured, or as learnt."""
+    known = live.folded.clocks.get(tracker_id)
+    offset = live.vehicle.timezone_minutes
+    if offset is None and known is not None:
+        offset = clock.utc_offset_min(known)
+    session.connection.set_utc_offset(offset)
 
 
 def _frame(

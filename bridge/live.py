@@ -24,6 +24,14 @@ PAGE = 1000
 DEFAULT_RULES = Rules()
 
 
+class Standing(msgspec.Struct, omit_defaults=True):
+    """Where a tracker has spoken from."""
+
+    address: str = ""
+    disturbed_at: datetime | None = None
+    """When somebody else spoke for it, or it spoke from another address."""
+
+
 @dataclass(slots=True)
 class Live:
     """A vehicle now. `folded` runs ahead of `state`, which is committed and may be published."""
@@ -38,6 +46,10 @@ class Live:
     transport: str = ""
     rhythm: Rhythm = field(default_factory=Rhythm)
     traffic: Traffic = field(default_factory=Traffic)
+    dialects: dict[str, str] = field(default_factory=dict)
+    """Which words each of its trackers obeys, as far as that has shown."""
+    standings: dict[str, Standing] = field(default_factory=dict)
+    """By tracker id."""
     unsaved: int = 0
     deaf: bool = False
     """Removed while reports were on their way."""
@@ -118,6 +130,8 @@ class Checkpoint(msgspec.Struct, frozen=True, omit_defaults=True):
     transport: str = ""
     rhythm: Rhythm = msgspec.field(default_factory=Rhythm)
     traffic: Traffic = msgspec.field(default_factory=Traffic)
+    dialects: dict[str, str] = msgspec.field(default_factory=dict)
+    standings: dict[str, Standing] = msgspec.field(default_factory=dict)
 
 
 def checkpoint(live: Live) -> bytes:
@@ -130,6 +144,8 @@ def checkpoint(live: Live) -> bytes:
             live.transport,
             live.rhythm,
             live.traffic,
+            live.dialects,
+            live.standings,
         )
     )
 
@@ -152,6 +168,7 @@ def restored(vehicle: Vehicle, rules: Rules, journal: Journal, saved: tuple[int,
             live.position_seq, live.last_seen = known.position_seq, known.last_seen
             live.transport, live.seq = known.transport, seq
             live.rhythm, live.traffic = known.rhythm, known.traffic
+            live.dialects, live.standings = known.dialects, known.standings
     while page := journal.entries_of(vehicle.key, seq, PAGE):
         for seq, _, received_at, content in page:
             try:

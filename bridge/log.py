@@ -40,15 +40,27 @@ def setup(level: str, form: str, stream: TextIO | None = None) -> None:
     from warning on, whatever the level.
     """
     stream = sys.stderr if stream is None else stream
-    threshold = logging.getLevelNamesMapping()[level.upper()]
     handler = logging.StreamHandler(stream)
-    handler.setLevel(threshold)
     terminal = form == "auto" and stream.isatty()
     handler.setFormatter(JsonFormatter() if form == "json" else TextFormatter(terminal=terminal))
+    logging.getLogger().handlers[:] = [handler]
+    set_level(level)
+
+
+def set_level(level: str) -> None:
+    """Log from debug, info, warning or error on, in the form and to the place of `setup`."""
+    threshold = logging.getLevelNamesMapping()[level.upper()]
     root = logging.getLogger()
-    root.handlers[:] = [handler]
+    for handler in root.handlers:
+        if isinstance(handler.formatter, TextFormatter | JsonFormatter):
+            handler.setLevel(threshold)
     root.setLevel(max(threshold, logging.WARNING))
     logging.getLogger("bridge").setLevel(threshold)
+
+
+def current_level() -> str:
+    """Return from which level on is logged now."""
+    return logging.getLevelName(logging.getLogger("bridge").getEffectiveLevel()).lower()
 
 
 def bound(logger: logging.Logger | Bound, **context: object) -> Bound:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Mapping
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
 from typing import Any, get_args
 
@@ -17,6 +18,7 @@ import voluptuous as vol
 from bridge.yamlfile import SWITCHES, Value, closest
 
 Check = Callable[[Value], Any]
+Network = IPv4Network | IPv6Network
 
 RESERVED_KEYS = frozenset({"bridge", "sms", "vehicle"})
 """Words that stand where a vehicle's key stands, in topics and unique ids."""
@@ -116,6 +118,22 @@ def secret(value: Value) -> Secret:
     """A text that is never quoted. Blanks may belong to it, a closing line end does not."""
     text(value)
     return Secret(str(value).strip("\r\n"))
+
+
+def phone(value: Value) -> Secret:
+    """A phone number, best with its country's prefix; never quoted."""
+    number = re.sub(r"[ /().-]", "", text(value))
+    if not re.fullmatch(r"\+?[0-9]{5,20}", number):
+        raise Mistake("must be a phone number", hint="such as +49 151 ...")
+    return Secret(number)
+
+
+def tracker_password(value: Value) -> Secret:
+    """A tracker's password, which is six digits everywhere; never quoted."""
+    digits = text(value)
+    if not re.fullmatch(r"[0-9]{6}", digits):
+        raise Mistake("must be six digits", hint="123456 is the factory's")
+    return Secret(digits)
 
 
 def whole(low: int, high: int) -> Check:
@@ -249,11 +267,15 @@ def tracker_id(value: Value) -> str:
     return digits
 
 
-def _listed(value: Value) -> list[Any]:
-    """One id, or several with commas between, stand for a list: so a variable can say it."""
-    if isinstance(value, dict):
-        raise Mistake("must be a list of tracker ids", hint="as in [ID, ID]")
-    return value if isinstance(value, list) else re.split(r"[,\s]+", text(value))
+def _list_of(things: str, hint: str) -> Check:
+    """One thing, or several with commas between, stand for a list: so a variable can say it."""
+
+    def listed(value: Value) -> list[Any]:
+        if isinstance(value, dict):
+            raise Mistake(f"must be a list of {things}", hint=hint)
+        return value if isinstance(value, list) else re.split(r"[,\s]+", text(value))
+
+    return listed
 
 
 def _each_once(ids: list[str]) -> tuple[str, ...]:
@@ -263,8 +285,30 @@ def _each_once(ids: list[str]) -> tuple[str, ...]:
     return tuple(ids)
 
 
-TRACKER_IDS = vol.All(_listed, [tracker_id], _each_once)
+TRACKER_IDS = vol.All(_list_of("tracker ids", "as in [ID, ID]"), [tracker_id], _each_once)
 """A list of tracker ids, read as text: as a number YAML would lose leading zeros and more."""
+
+
+def network(value: Value) -> Network:
+    """An address, or the network of several, that somebody trusted has."""
+    written = text(value)
+    try:
+        found = ip_network(written, strict=False)
+    except ValueError:
+        raise Mistake(
+            "must be an address or a network", got=written, hint="such as 10.8.0.1 or 10.8.0.0/24"
+        ) from None
+    if ip_address(written.partition("/")[0]) != found.network_address:
+        raise Mistake("must be an address or a network", got=written, hint=f"did you mean {found}?")
+    if not found.prefixlen:
+        raise Mistake("must leave somebody out", got=written, hint="name the proxy's own address")
+    if isinstance(found, IPv6Network) and found.network_address.ipv4_mapped:
+        raise Mistake("must be written as IPv4", got=written)
+    return found
+
+
+NETWORKS = vol.All(_list_of("addresses", "as in [10.8.0.1]"), [network], vol.Coerce(tuple))
+"""A list of addresses and networks."""
 
 
 def vehicle_key(key: str) -> str:

@@ -11,8 +11,9 @@ import msgspec
 
 from bridge import clock, trips
 from bridge.assess import Verdict, accuracy_m
-from bridge.contract import AlarmPayload, Position, State, TripPayload
+from bridge.contract import AlarmPayload, CommandResult, Position, State, TripPayload
 from bridge.episodes import Ring, shown
+from bridge.orders import Order
 from bridge.record import Record
 from bridge.trips import Trip
 from bridge.vehicle import VehicleState
@@ -214,3 +215,24 @@ def is_late(record: Record, now: datetime, live_age: timedelta) -> bool:
 def is_late_alarm(record: Record, now: datetime, live_age: timedelta) -> bool:
     """Whether its alarms are; one that was news when it came counts from then."""
     return record.judged.late_alarms or now - record.report.received_at > live_age
+
+
+def command(order: Order, place: Place | None = None) -> CommandResult:
+    """Return one step of a command."""
+    known = {
+        "id": order.id,
+        "command": order.command.name,
+        "status": order.status,
+        "final": order.final,
+        "at": order.at,
+        "reason": order.reason,
+        "answer": order.answer,
+        "via": order.via,
+        "transaction": order.transaction,
+    }
+    payload: dict[str, Any] = {
+        name: value for name, value in known.items() if value not in (None, "")
+    }
+    if place is not None:
+        payload |= place._asdict()
+    return payload  # type: ignore[return-value] # `at` is still a datetime, encode() writes it

@@ -42,14 +42,14 @@ class Reception:
         self._newcomers = Once()
         self._acceptances = Once()
         """Three kinds of lines, so that no flood of one holds back another."""
-        self._config = config
+        self.config = config
         self._registry = registry
         self._fleet = fleet
         self._accept = accept
 
     def accepted_by_rule(self, device_id: str, now: datetime) -> Vehicle | None:
         """Accept an unknown tracker that the configuration lets in, None for any other."""
-        access = self._config.access
+        access = self.config.access
         room = len(self._registry.accepted()) < AUTO_ACCEPT_LIMIT
         if device_id not in access.allow and not (access.unknown == "accept" and room):
             return None
@@ -67,7 +67,7 @@ class Reception:
             session.vehicle = ""
             session.connection.set_utc_offset(None)
         blocked = self._registry.is_blocked(device_id)
-        if blocked or self._config.access.unknown == "ignore":
+        if blocked or self.config.access.unknown == "ignore":
             self._fleet.counters.refused += 1
             if self.strangers.due(f"refused {session.address}", now) is not None:
                 bound(_log, peer=session.peer, tracker=tail(device_id)).info(
@@ -135,7 +135,7 @@ class Reception:
 
     def _introduces(self, address: str, now: datetime) -> bool:
         """Whether one more guest of an address is told of: as many an hour as it has places."""
-        places = range(self._config.limits.guests_per_address)
+        places = range(self.config.limits.guests_per_address)
         return any(self._newcomers.due((address, place), now) is not None for place in places)
 
 

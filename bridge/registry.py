@@ -5,6 +5,7 @@ never acquaintance. It is written whole and its predecessor kept as ``registry.j
 change is on disk before the method that made it returns.
 
     {"schema": 1, "instance": "9f2c41d0", "namespace": "tk103b", "entities": null,
+     "options": {"trips": {"gap_s": 1800}},
      "vehicles": [{"key": "golf", "name": "My Golf", "owner": "", "icon": "",
                    "trackers": ["864000000000017"], "accepted_at": "...Z", "removed": false}],
      "blocked": []}
@@ -15,7 +16,7 @@ Vehicles of the configuration are merged in: the fields it names win and no requ
 from __future__ import annotations
 
 import secrets
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -98,6 +99,11 @@ class Registry:
         """Who a request made the owner of the entities; None: nobody asked."""
         return self._content.entities
 
+    @property
+    def options(self) -> Mapping[str, Mapping[str, bool | int | float | str]]:
+        """The options of the configuration that requests have chosen, by section and name."""
+        return self._content.options
+
     def accepted(self) -> tuple[Vehicle, ...]:
         """Return the vehicles in the order in which they came, without removed ones."""
         return tuple(vehicle for vehicle in self._vehicles.values() if not vehicle.removed)
@@ -112,6 +118,15 @@ class Registry:
     def match(self, device_id: str) -> Vehicle | None:
         """Return whose tracker this is: by its id, or by a short form of just one accepted IMEI."""
         return self._by_id.get(device_id)
+
+    def knows(self, device_id: str) -> bool:
+        """Whether somebody has decided about this id, and be it that its vehicle was removed."""
+        listed = (one.trackers for one in self._vehicles.values())
+        return (
+            self.match(device_id) is not None
+            or self.is_blocked(device_id)
+            or any(device_id in trackers for trackers in listed)
+        )
 
     def is_blocked(self, device_id: str) -> bool:
         """Whether a person has refused this id, by request or in the configuration."""
@@ -224,6 +239,10 @@ class Registry:
         if entities not in OWNERS:
             raise RequestError(f"entities must be one of {', '.join(OWNERS)}")
         self._change(entities=entities)
+
+    def set_options(self, options: Mapping[str, Mapping[str, bool | int | float | str]]) -> None:
+        """Keep what requests have chosen, in place of what they had; it was checked before."""
+        self._change(options={section: dict(block) for section, block in options.items()})
 
     def _check_new(self, device_id: str) -> None:
         """Raise RequestError for an id that cannot become a vehicle's now."""

@@ -7,18 +7,23 @@ A request is a JSON object with an optional ``transaction``, which comes back in
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 import msgspec
 
-from bridge import history, redact
-from bridge.contract import ALARM_KINDS, OWNERS, Owner, Response
+from bridge import config, gaps, history, log, orders, payloads, redact, smsplan
+from bridge.contract import ALARM_KINDS, OWNERS, CommandResult, Owner, Response
 from bridge.errors import BridgeError, RequestError
 from bridge.intake import Intake, full_id
 from bridge.registry import Vehicle
+from bridge.reload import Reload
+
+_log = logging.getLogger(__name__)
 
 REPEAT_WITHIN = timedelta(minutes=10)
 MOST_REMEMBERED = 200
@@ -31,6 +36,10 @@ Body = dict[str, Any]
 
 class Announcer(Protocol):
     """Who shows the outside world what a request has changed."""
+
+    @property
+    def sees_retained(self) -> bool:
+        """Whether a retained copy of a request is known as one, so that none is obeyed twice."""
 
     def republish(self) -> None:
         """Send everything retained once more."""
@@ -60,12 +69,26 @@ class Announcer(Protocol):
         """Return nonce, started_at and instance of this bridge."""
 
 
-class Requests:
-    """The verbs of a bridge. Answers are remembered for repeats with the same transaction."""
+@dataclass(frozen=True, slots=True)
+class House:
+    """The bridge as a process: its configuration, how it is saved, how it is started anew."""
 
-    def __init__(self, intake: Intake, announcer: Announcer) -> None:
+    reload: Reload
+    back_up: Callable[[], Awaitable[Body]]
+    restart: Callable[[], None]
+    """Has it end in good order, and begin again."""
+
+
+class Requests:
+    """The verbs of a bridge. Answers are remembered for repeats with the same transaction.
+
+    Without a `house` it is no process of its own, and what asks for one is refused.
+    """
+
+    def __init__(self, intake: Intake, announcer: Announcer, house: House | None = None) -> None:
         self._intake = intake
         self._announcer = announcer
+        self._house = house
         self._answered: OrderedDict[tuple[str, bytes], tuple[datetime, Response]] = OrderedDict()
         self._verbs: dict[str, Callable[[Body], Awaitable[Any]]] = {
             "permit_join": self._permit_join,
@@ -76,10 +99,17 @@ class Requests:
             "device/replace": self._replace,
             "device/acknowledge": self._acknowledge,
             "device/private": self._private,
+            "device/command": self._command,
             "get_track": self._get_track,
             "get_trips": self._get_trips,
+            "get_gaps": self._get_gaps,
             "capture": self._capture,
+            "sms_plan": self._sms_plan,
             "entities": self._entities,
+            "log": self._log_level,
+            "options": self._options,
+            "backup": self._backup,
+            "restart": self._restart,
             "republish": self._republish,
             "info": self._info,
             "health_check": self._health,
@@ -94,7 +124,7 @@ class Requests:
             if len(payload) > self._intake.config.limits.request_bytes:
                 raise RequestError(f"request of {len(payload)} bytes is too large")
             body = _body(payload)
-            transaction = body.pop("transaction", None)
+            transaction = body.get("transaction")
             if transaction is not None:
                 known = self._answered.get((verb, payload))
                 if known is not None and now - known[0] < REPEAT_WITHIN:
@@ -178,6 +208,35 @@ class Requests:
         seen = self._intake.acknowledge(key, (alarm,) if alarm else (), self._intake.clock())
         return {"key": key, "alarms": list(seen)}
 
+    async def _command(self, body: Body) -> CommandResult:
+        key = self._key(body)
+        said = {name: value for name, value in body.items() if name != "key"}
+        try:
+            return self._ordered(key, orders.wish(said))
+        except ValueError as error:
+            raise RequestError(_plain(error)) from None
+
+    def order(self, key: str, payload: bytes) -> CommandResult | None:
+        """Take a command from the topic of a vehicle; return what no row of the journal will tell.
+
+        That is a command which cannot be read, or noted down.
+        """
+        if key not in self._intake.vehicles:
+            return None
+        try:
+            if len(payload) > self._intake.config.limits.request_bytes:
+                raise RequestError("too large")
+            self._ordered(key, orders.read_wish(payload))
+        except (ValueError, RequestError) as error:
+            _log.info("command for %s: %s", key, _plain(error))
+            return {"status": "refused", "final": True, "reason": "bad_command",
+                    "error": _plain(error)}  # fmt: skip
+        return None
+
+    def _ordered(self, key: str, wish: orders.Wish) -> CommandResult:
+        sure = self._announcer.sees_retained
+        return payloads.command(self._intake.command(key, wish._replace(sure=sure)))
+
     async def _private(self, body: Body) -> Body:
         key, private = self._key(body), _flag(body, "enabled", default=True)
         if private:
@@ -212,11 +271,20 @@ class Requests:
             await asyncio.to_thread(history.trips_of, journal, key, span, after, limit)
         ).payload()
 
-    def _span(self, body: Body) -> history.Span:
-        """Return what `from` and `to` say: the day before `to`, and now, where they do not."""
+    async def _get_gaps(self, body: Body) -> Body:
+        key, span = self._open_key(body), self._span(body, gaps.DAYS)
+        found = await asyncio.to_thread(gaps.of_vehicle, self._intake.journal, key, span)
+        return {"gaps": found, "days": gaps.days(found)}
+
+    async def _sms_plan(self, body: Body) -> Body:
+        body.pop("transaction", None)
+        return smsplan.plan(smsplan.read(body)).payload()
+
+    def _span(self, body: Body, length: timedelta = DAY) -> history.Span:
+        """Return what `from` and `to` say: `length` before `to`, and now, where they do not."""
         since, until = _text(body, "from"), _text(body, "to")
         end = history.moment(until, "to") if until else self._intake.clock()
-        return history.span(history.moment(since, "from") if since else end - DAY, end)
+        return history.span(history.moment(since, "from") if since else end - length, end)
 
     def _open_key(self, body: Body) -> str:
         """Return the key of a vehicle whose places may be told."""
@@ -247,6 +315,39 @@ class Requests:
         self._announcer.owner_changed(owner, confirmed=confirmed)
         return {"owner": owner}
 
+    async def _log_level(self, body: Body) -> Body:
+        asked = config.check("log", "level", _text(body, "level", required=True))
+        log.set_level(str(asked))
+        self._announcer.info_changed()
+        return {"level": asked}
+
+    async def _options(self, body: Body) -> Body:
+        asked, reload = body.get("options"), self._running.reload
+        if not isinstance(asked, dict):
+            raise RequestError("options must be a block of options")
+        reload.choose(asked)
+        self._announcer.info_changed()
+        return {
+            "options": self._intake.registry.options,
+            "restart_required": bool(reload.config.waiting),
+        }
+
+    async def _backup(self, body: Body) -> Body:
+        del body
+        return await self._running.back_up()
+
+    async def _restart(self, body: Body) -> Body:
+        del body
+        await self._running.reload.check()
+        self._running.restart()
+        return {}
+
+    @property
+    def _running(self) -> House:
+        if self._house is None:
+            raise RequestError("only a bridge that runs as a process of its own can do that")
+        return self._house
+
     async def _republish(self, body: Body) -> Body:
         del body
         self._announcer.republish()
@@ -263,6 +364,11 @@ class Requests:
     async def _whoami(self, body: Body) -> Body:
         del body
         return self._announcer.identity()
+
+
+def _plain(error: Exception) -> str:
+    """Return what is wrong with a command, without what validators add for programmers."""
+    return str(error).split(" - at `$", 1)[0].replace("Object ", "it is ", 1)
 
 
 def _body(payload: bytes) -> Body:

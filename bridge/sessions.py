@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Literal
 
+from bridge.danger import Heard
 from bridge.protocols.connection import Connection
 
 Transport = Literal["tcp", "udp"]
@@ -29,6 +30,17 @@ class Pending:
     reply: bytes
     ready: bool
     send: Callable[[bytes], None]
+
+
+@dataclass(slots=True)
+class Voice:
+    """A tracker as it speaks on one session."""
+
+    called: str
+    """What it calls itself there: its id, or a short form of it."""
+    since: datetime
+    fixes: deque[Heard] = field(default_factory=lambda: deque(maxlen=2))
+    """The latest that were believed."""
 
 
 @dataclass(slots=True, eq=False)
@@ -52,6 +64,10 @@ class Session:
     vehicle: str = ""
     speaks_for: dict[str, str] = field(default_factory=dict)
     """Vehicle by tracker id, of every accepted tracker heard here: a gateway carries several."""
+    voices: dict[str, Voice] = field(default_factory=dict)
+    """How each of them speaks here, by its id."""
+    order: Callable[[bytes], None] | None = None
+    """Writes what is no answer, where that is not `send`'s way."""
     patience_s: float | None = None
     """Silent for so long it is half open: three signs of life are missing; None: unknown."""
     closed: bool = False
@@ -82,6 +98,10 @@ class Session:
         pending = Pending(reply, ready, self.send)
         self._outbox.append(pending)
         return pending
+
+    def push(self, word: bytes) -> None:
+        """Send what is no answer, at once."""
+        (self.order or self.send)(word)
 
     def withdraw(self, pending: Pending) -> None:
         """Take a reply out of the line: its report found no place, so it must not be confirmed."""

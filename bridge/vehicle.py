@@ -16,11 +16,12 @@ from typing import Any
 
 import msgspec
 
-from bridge import clock, episodes, trips
+from bridge import clock, episodes, orders, trips
 from bridge.assess import DEFAULT_LIMITS, Limits, Sighting, Verdict, assess, distance_m
 from bridge.clock import Clock
 from bridge.episodes import Episode, Ring
-from bridge.model import Cell, Fix, Report, Status
+from bridge.model import SMS, Cell, Fix, Report, Status
+from bridge.orders import Order
 from bridge.trips import Journey, Point, Trip
 
 MOVING_KMH = 6.0
@@ -80,6 +81,8 @@ class VehicleState(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True
     """Up to this row of the journal all late points are counted."""
     rang_at: datetime | None = None
     """The time of the newest alarm that rang."""
+    orders: tuple[Order, ...] = ()
+    """Commands that are under way, and those that ended lately."""
     protocol: str = ""
     first_seen: datetime | None = None
     last_report: datetime | None = None
@@ -143,7 +146,13 @@ class Recounted(Act, frozen=True, kw_only=True, omit_defaults=True, tag="recount
     """In place of the trip that runs, where the window reaches it."""
 
 
-AnyAct = Acknowledged | Silence | Recounted
+class Ordered(Act, frozen=True, kw_only=True, omit_defaults=True, tag="ordered"):
+    """A command has come a step further."""
+
+    order: Order
+
+
+AnyAct = Acknowledged | Silence | Recounted | Ordered
 
 
 # --- judging --------------------------------------------------------------------------------------
@@ -251,7 +260,9 @@ def fold(
 ) -> Folded:
     """Fold one report into a state, as it was judged."""
     received_at = report.received_at
-    changes: dict[str, Any] = {"last_report": received_at, "protocol": report.protocol}
+    changes: dict[str, Any] = {"last_report": received_at}
+    if report.protocol != SMS:  # a text says nothing of what its tracker speaks elsewhere
+        changes["protocol"] = report.protocol
     if state.first_seen is None:
         changes["first_seen"] = received_at
     learnt = _clock_after(state, report)
@@ -299,6 +310,11 @@ def fold_act(state: VehicleState, act: AnyAct, limits: trips.Limits = DEFAULT_TR
             newest = max(act.trips, key=_ended_at, default=None)
             if newest and (state.trip is None or newest.ended_at >= state.trip.ended_at):
                 changes["trip"] = newest
+        case Ordered(order=order):
+            changes["orders"] = orders.step(state.orders, order)
+            if effect := orders.obeyed(order):
+                changes["values"] = state.values | effect
+                changes["said_at"] = state.said_at | dict.fromkeys(effect, act.at)
     return Folded(msgspec.structs.replace(state, **changes), trip=trip)
 
 

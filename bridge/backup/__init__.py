@@ -12,7 +12,8 @@ identities, and goes on counting under a new epoch.
 """
 
 from bridge.backup.archive import Manifest
+from bridge.backup.keeping import Shelf
 from bridge.backup.restoring import Restored, restore
 from bridge.backup.saving import back_up, default_name
 
-__all__ = ["Manifest", "Restored", "back_up", "default_name", "restore"]
+__all__ = ["Manifest", "Restored", "Shelf", "back_up", "default_name", "restore"]

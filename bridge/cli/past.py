@@ -19,6 +19,7 @@ from typing import NamedTuple
 import msgspec
 
 from bridge import config, export, log, replay
+from bridge import gaps as holes
 from bridge import history as past
 from bridge.cli.folder import check_exists
 from bridge.cli.texts import json_text, table
@@ -26,6 +27,7 @@ from bridge.config import Config
 from bridge.errors import RequestError, StorageError
 from bridge.history import Point, Span, Travels
 from bridge.journal import Journal
+from bridge.program import called
 from bridge.trips import Limits
 
 
@@ -111,6 +113,25 @@ def _summary(asked: _Asked, count: int, travels: Travels) -> str:
     )
     since, until = map(_local, asked.span)
     return f"{asked.name}, {since} to {until}: {', '.join(parts)}."
+
+
+def gaps(arguments: argparse.Namespace) -> None:
+    """Print the holes in a vehicle's track, and how to have its tracker fill them."""
+    with _asked(arguments) as asked:
+        found = holes.of_vehicle(asked.journal, asked.key, asked.span)
+    days = holes.days(found)
+    if arguments.json:
+        print(json_text({"gaps": msgspec.to_builtins(found), "days": msgspec.to_builtins(days)}))
+        return
+    rows = [("FROM", "TO", "KM, STRAIGHT")]
+    rows += [(_local(gap.since), _local(gap.until), f"{gap.distance_km:.1f}") for gap in found]
+    if not found:
+        print(f"{asked.name} was never seen far from where it was before: there is no gap.")
+        return
+    print("\n".join(table(rows)))
+    print("\nIts memory card may know more, where it has one:")
+    for day in days:
+        print(f"  {called()} send {asked.key} upload_log day={day}")
 
 
 # --- trips ----------------------------------------------------------------------------------------

@@ -58,6 +58,9 @@ def vehicles(arguments: argparse.Namespace) -> None:
         print(f"No vehicles yet. Accept one with: {called()} accept ID --name NAME")
     else:
         print("\n".join(table(_rows_of(devices))))
+        for one in devices["vehicles"]:
+            if one.get("commands"):
+                print(f"\n{one['key']} obeys: {', '.join(one['commands'])}")
 
 
 def _rows_of(devices: Body) -> list[Sequence[str]]:

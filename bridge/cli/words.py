@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import get_args
 
 from bridge import __version__, export, simulator
-from bridge.cli import bridge, frames, past, safety, vehicles, verify
+from bridge.cli import bridge, frames, importing, past, safety, send, smsplan, vehicles, verify
 from bridge.config import LogLevel
 from bridge.contract import OWNERS
+from bridge.importing import FIELDS, KINDS
 from bridge.protocols.registry import PROTOCOLS
+from bridge.smsplan import ALIASES, FAMILIES
 from bridge.verify import BY_NAME
 
 AddCommand = Callable[..., argparse.ArgumentParser]
@@ -35,9 +37,12 @@ def parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     _add_bridge(add, configured)
     _add_vehicles(add, configured)
+    _add_send(add, configured)
     _add_past(add, configured)
+    _add_import(add, configured)
     _add_safety(add, configured)
     _add_verify(add, configured)
+    _add_sms_plan(add)
     _add_decode(add)
     _add_simulate(add)
     return parser
@@ -57,6 +62,12 @@ def _add_bridge(add: AddCommand, configured: argparse.ArgumentParser) -> None:
     health = add("health", parents=[configured], help="ask the running bridge how it is")
     health.add_argument("--json", action="store_true", help="print JSON")
     health.set_defaults(command=bridge.health)
+
+    alive = add(
+        "healthcheck", parents=[configured],
+        help="say whether the bridge is alive, for whoever starts it anew if it is not",
+    )  # fmt: skip
+    alive.set_defaults(command=bridge.check_health)
 
 
 def _add_vehicles(add: AddCommand, configured: argparse.ArgumentParser) -> None:
@@ -108,6 +119,23 @@ def _add_vehicles(add: AddCommand, configured: argparse.ArgumentParser) -> None:
     capture.set_defaults(command=vehicles.capture)
 
 
+def _add_send(add: AddCommand, configured: argparse.ArgumentParser) -> None:
+    told = add(
+        "send", parents=[configured], help="give a vehicle's tracker a command",
+        description="Give a vehicle's tracker a command, such as request_position or "
+        "set_interval seconds=30, and print what comes of it. What a tracker obeys: see vehicles.",
+    )  # fmt: skip
+    told.add_argument("key", metavar="KEY", help="the vehicle's key")
+    told.add_argument("word", metavar="COMMAND", help="such as request_position")
+    told.add_argument("arguments", nargs="*", metavar="NAME=VALUE", help="such as seconds=30")
+    told.add_argument(
+        "--wait", type=float, default=90.0, metavar="S",
+        help="how long to wait for the outcome (default: %(default)g)",
+    )  # fmt: skip
+    told.add_argument("--json", action="store_true", help="print JSON")
+    told.set_defaults(command=send.send)
+
+
 def _add_past(add: AddCommand, configured: argparse.ArgumentParser) -> None:
     asked = argparse.ArgumentParser(add_help=False)
     asked.add_argument("key", metavar="KEY")
@@ -129,6 +157,10 @@ def _add_past(add: AddCommand, configured: argparse.ArgumentParser) -> None:
     trips = add("trips", parents=[configured, asked], help="print a vehicle's trips")
     trips.add_argument("--json", action="store_true", help="print JSON")
     trips.set_defaults(command=past.trips, since="30d")
+
+    holes = add("gaps", parents=[configured, asked], help="print the holes in a vehicle's track")
+    holes.add_argument("--json", action="store_true", help="print JSON")
+    holes.set_defaults(command=past.gaps, since="30d")
 
     exported = add(
         "export", parents=[configured, asked], help="write a vehicle's track for other programs"
@@ -154,6 +186,40 @@ def _add_past(add: AddCommand, configured: argparse.ArgumentParser) -> None:
         help="X times as fast as it was (default: as fast as can be)",
     )  # fmt: skip
     replay.set_defaults(command=past.play_again)
+
+
+def _add_import(add: AddCommand, configured: argparse.ArgumentParser) -> None:
+    brought = add(
+        "import", parents=[configured], help="put files of points into a vehicle's history",
+        description="Put what was driven into the history: frames as trackers sent them, a "
+        "capture, GPX, CSV, GeoJSON. The bridge must not run meanwhile.",
+    )  # fmt: skip
+    option = brought.add_argument
+    option("files", nargs="+", type=Path, metavar="FILE")
+    option(
+        "--vehicle", default="", metavar="KEY",
+        help="whose points those are of which the file does not say it",
+    )  # fmt: skip
+    option("--format", choices=KINDS, help="(default: told by the content)")
+    option(
+        "--map", action="append", default=[], metavar="FIELD=COLUMN,...",
+        help=f"columns of a CSV file, by heading or number; fields are {', '.join(FIELDS)}",
+    )  # fmt: skip
+    option(
+        "--timezone", default="", metavar="ZONE",
+        help="of times in a CSV file that name none: Europe/Berlin, UTC, +02:00",
+    )  # fmt: skip
+    option(
+        "--time-format", default="", metavar="FORMAT",
+        help="of times in a CSV file, as %%d/%%m/%%Y %%H:%%M:%%S",
+    )  # fmt: skip
+    option(
+        "--rejected", type=Path, metavar="FILE",
+        help="where lines are kept that are none (default: beside each file, as FILE.rejected)",
+    )  # fmt: skip
+    option("--publish", action="store_true", help="have the bridge tell the broker of it, too")
+    option("--dry-run", action="store_true", help="only say what would come of it")
+    brought.set_defaults(command=importing.bring_in)
 
 
 def _add_safety(add: AddCommand, configured: argparse.ArgumentParser) -> None:
@@ -204,6 +270,37 @@ def _add_verify(add: AddCommand, configured: argparse.ArgumentParser) -> None:
     checked.set_defaults(command=verify.verify)
 
 
+def _add_sms_plan(add: AddCommand) -> None:
+    planned = add(
+        "sms-plan", help="list the texts that set a tracker up by SMS",
+        description="List the texts that set a tracker up by SMS, in order, and those that take it "
+        "out of service. Nothing is sent: you send them, from any phone.",
+    )  # fmt: skip
+    option = planned.add_argument
+    option(
+        "--family", required=True, metavar="FAMILY",
+        help=f"{', '.join(FAMILIES)}; also {', '.join(ALIASES)}",
+    )  # fmt: skip
+    option("--host", required=True, help="public IPv4 address or host name of this bridge")
+    option("--port", default="8888", help="(default: %(default)s)")
+    option("--transport", choices=("tcp", "udp"), default="tcp", help="(default: %(default)s)")
+    option(
+        "--interval", dest="interval_s", default="30", metavar="S",
+        help="seconds between positions (default: %(default)s)",
+    )  # fmt: skip
+    option("--apn", default="", help="the way into the internet, of the SIM card's provider")
+    option("--apn-user", default="", metavar="NAME", help="if the provider wants one")
+    option("--apn-password", default="", metavar="WORD")
+    option(
+        "--password", default="", metavar="DIGITS",
+        help="the tracker's password now (default: that of the factory)",
+    )  # fmt: skip
+    option("--new-password", default="", metavar="DIGITS", help="the one it shall have")
+    option("--admin", default="", metavar="PHONE", help="the only number it shall obey")
+    option("--json", action="store_true", help="print JSON")
+    planned.set_defaults(command=smsplan.sms_plan)
+
+
 def _add_decode(add: AddCommand) -> None:
     decode = add(
         "decode", help="explain a frame",
@@ -238,12 +335,22 @@ def _add_simulate(add: AddCommand) -> None:
         "--repeat", type=float, default=180.0, metavar="S", help="seconds until an alarm repeats"
     )
     option("--route", default=simulator.BUILT_IN, help="a GPX file, or built-in")
+    option("--start", type=float, default=0.0, metavar="S", help="seconds into the route")
     option(
         "--alarm", action="append", default=[], metavar="KIND@N", help="alarm with the Nth report"
     )
     option("--tunnel", default="", metavar="N-M", help="reports without a fix")
     option("--late", type=int, default=0, metavar="N", help="upload N old reports first")
     option("--keep", action="store_true", help="keep what could not be sent and send it later")
+    option("--card", action="store_true", help="write it to a memory card, for upload on command")
+    option(
+        "--commands", choices=tuple(simulator.Obedience), type=simulator.Obedience,
+        default=simulator.Obedience.OBEY, help="what it makes of commands",
+    )  # fmt: skip
+    option(
+        "--dialect", choices=tuple(simulator.Dialect), type=simulator.Dialect,
+        default=simulator.Dialect.BOTH, help="gps103: the commands it knows",
+    )  # fmt: skip
     option("--utc-offset", default="+08:00", help="of the tracker's own clock")
     option("--no-wait", action="store_true", help="do not wait for replies")
     option("--fragment", type=int, default=0, metavar="BYTES", help="write in small pieces")

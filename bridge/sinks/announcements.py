@@ -6,10 +6,11 @@ import resource
 import secrets
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from bridge import __version__, homeassistant, payloads
+from bridge import __version__, homeassistant, log, payloads
 from bridge.config import Config
 from bridge.contract import BRIDGE_KEY, SCHEMA, VEHICLE_LEAVES, Owner, Topics
 from bridge.intake import Intake
@@ -42,6 +43,10 @@ class Announcements:
         asked: Any = self._intake.registry.entities
         return configured if configured == "off" or asked is None else asked
 
+    def follow(self, config: Config) -> None:
+        """Go by another configuration from now on; the broker stays the one that was found."""
+        self._config = replace(config, mqtt=self._config.mqtt)
+
     def identity(self) -> dict[str, Any]:
         """Return who this process is."""
         return {
@@ -67,6 +72,8 @@ class Announcements:
             "entities": self.owner,
             "permit_join": joining.is_open(now),
             **({"permit_join_end": joining.until} if joining.is_open(now) else {}),
+            "log_level": log.current_level(),
+            "restart_required": bool(self._config.waiting),
             "config": self._config.public(),
         }
 
@@ -95,6 +102,7 @@ class Announcements:
                 "last_seen": live.last_seen,
                 "reports": list(state.reported),
                 "alarms": list(state.rung),
+                "commands": list(self._intake.downlink.commands(live)),
                 "advice": live.advice,
                 "private": vehicle.private,
             }
@@ -198,6 +206,7 @@ class Announcements:
                     icon=live.vehicle.icon or None,
                     reported=live.shows(self._intake.clock()),
                     rung=live.state.rung,
+                    commands=self._intake.downlink.commands(live),
                     model=_model(live.state.protocol),
                 ),
             )

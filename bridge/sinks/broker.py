@@ -59,6 +59,11 @@ class Broker:
         """Topic and payload that ask who serves the base topic."""
         return self.topics.request("whoami"), payloads.encode(self._identity)
 
+    @property
+    def sees_retained(self) -> bool:
+        """Whether a retained message is told from a live one also while we run."""
+        return self._protocols[0] is _V5
+
     def client(
         self,
         acknowledged: Callable[[int], None],

@@ -2,7 +2,7 @@
 
 A report goes to `report`, or as old news to `history`; an alarm that began to `alarm`, or as old
 news to `history`, an SOS to both; the newest alarm also to `last_alarm`; a trip that ended to
-`trip`.
+`trip`; each step of a command to `command/result`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from bridge import payloads
 from bridge.model import Alarm
 from bridge.payloads import Place
 from bridge.record import Record
-from bridge.vehicle import AnyAct, Recounted, Silence
+from bridge.vehicle import AnyAct, Ordered, Recounted, Silence
 
 
 class Message(NamedTuple):
@@ -61,8 +61,17 @@ def of_record(  # noqa: PLR0913 - a row, and what decides about what is told of 
     return said
 
 
-def of_act(act: AnyAct, place: Place, *, now: datetime, live_age: timedelta) -> list[Message]:
-    """Return what an act says: the trips that it ended, or counted anew."""
+def of_act(
+    act: AnyAct, place: Place, *, now: datetime, live_age: timedelta, private: bool = False
+) -> list[Message]:
+    """Return what an act says: the trips that it ended or counted anew, how a command fares.
+
+    `private`: no trips.
+    """
+    if isinstance(act, Ordered):
+        return [Message("command/result", payloads.encode(payloads.command(act.order, place)))]
+    if private:
+        return []
     match act:
         case Recounted():
             told = [(trip, True) for trip in act.trips]

@@ -23,7 +23,7 @@ import aiomqtt
 
 from bridge import payloads
 from bridge.config import Config
-from bridge.contract import OFFLINE, ONLINE, Owner, Response, Topics
+from bridge.contract import OFFLINE, ONLINE, CommandResult, Owner, Response, Topics
 from bridge.errors import DuplicateBridgeError, StorageError
 from bridge.intake import Intake
 from bridge.payloads import Place
@@ -46,8 +46,12 @@ RETRY_S = 1.0
 """Between two attempts to read a journal that cannot be read."""
 TICK_S = 5.0
 TICKS_A_HEALTH = 12
+SLOW = frozenset({"backup"})
+"""Requests that may take minutes, so that nobody else's should wait for them."""
 
 Answer = Callable[[str, bytes], Awaitable[Response]]
+Order = Callable[[str, bytes], CommandResult | None]
+Text = Callable[[bytes], None]
 
 
 class MqttSink:
@@ -58,6 +62,10 @@ class MqttSink:
         self.topics = Topics(config.mqtt.base_topic)
         self.announcements = announcements
         self.answer: Answer | None = None
+        self.order: Order | None = None
+        """Takes a command from a vehicle's topic; returns what is to be answered at once."""
+        self.text: Text | None = None
+        """Takes a text message from a gateway."""
         self.cursor = Cursor(intake.journal, SINK)
         self._broker = Broker(config.mqtt, config.limits, announcements.identity())
         self._early = Early()
@@ -107,6 +115,14 @@ class MqttSink:
         if self._outbox.open:
             event = {"at": self.intake.clock(), **event}
             self._outbox.send(self.topics.bridge_event, payloads.encode(event))
+
+    def follow(self, config: Config) -> None:
+        """Tell by another configuration from now on."""
+        owner = self.announcements.owner
+        self.announcements.follow(config)
+        if self.announcements.owner != owner:
+            self.owner_changed(self.announcements.owner, confirmed=False)
+        self._notices.soon()
 
     # --- Announcer --------------------------------------------------------------------------------
 
@@ -168,6 +184,11 @@ class MqttSink:
             lag={SINK: self.cursor.lag}, overtaken=journal.overtaken(SINK)
         )
 
+    @property
+    def sees_retained(self) -> bool:
+        """Whether a retained copy of a request is known as one, so that none is obeyed twice."""
+        return self._broker.sees_retained
+
     def identity(self) -> dict[str, Any]:
         """Return who this process is."""
         return self.announcements.identity()
@@ -216,7 +237,13 @@ class MqttSink:
         self.cursor.restart()
         self._early.restart()
         self._outbox.restart()
-        for topic in (self.topics.request("#"), self.topics.response("whoami"), self._birth):
+        for topic in (
+            self.topics.request("#"),
+            self.topics.response("whoami"),
+            self._birth,
+            self.topics.vehicle("+", "command"),
+            self.topics.sms_in,
+        ):
             await self._broker.subscribe(client, topic)
         if self.announcements.owner != "discovery":
             for topic in self.announcements.discovery_topics():
@@ -229,7 +256,7 @@ class MqttSink:
         self._outbox.send(*self._broker.question)
         try:
             async with asyncio.TaskGroup() as group:
-                group.create_task(self._listen(client), name="mqtt messages")
+                group.create_task(self._listen(client, group), name="mqtt messages")
                 group.create_task(self._tick(), name="mqtt tick")
                 group.create_task(self._outbox.pump(client, self._refill), name="mqtt pump")
         except* aiomqtt.MqttError as lost:
@@ -275,9 +302,8 @@ class MqttSink:
         place = Place(self._epoch, seq)
         if isinstance(row, Record):
             return self._queue(key, self._said_of(key, row, place, now), seq)
-        if self.intake.vehicles[key].vehicle.private:
-            return 0
-        said = messages.of_act(row, place, now=now, live_age=self.intake.live_age)
+        private = self.intake.vehicles[key].vehicle.private
+        said = messages.of_act(row, place, now=now, live_age=self.intake.live_age, private=private)
         return self._queue(key, said, seq)
 
     def _said_of(
@@ -357,7 +383,8 @@ class MqttSink:
 
     # --- what comes in ----------------------------------------------------------------------------
 
-    async def _listen(self, client: aiomqtt.Client) -> None:
+    async def _listen(self, client: aiomqtt.Client, aside: asyncio.TaskGroup) -> None:
+        """Take what comes, in its order; `aside` is for requests that may take long."""
         requests = self.topics.request("")
         whoami = self.topics.response("whoami")
         async for message in client.messages:
@@ -372,15 +399,47 @@ class MqttSink:
             elif message.retain and body_of(message) and topic.startswith(self._discovery):
                 self._notices.left_behind(topic)
             elif topic.startswith(requests):
-                await self._request(topic, topic.removeprefix(requests), message)
+                await self._asked(topic, topic.removeprefix(requests), message, aside)
+            elif topic == self.topics.sms_in:
+                if self._is_fresh(topic, message) and self.text is not None:
+                    self.text(body_of(message))
+            elif topic.startswith(self.topics.vehicle("", "").removesuffix("/")):
+                self._command(topic, message)
+
+    def _is_fresh(self, topic: str, message: aiomqtt.Message) -> bool:
+        """Whether a message says something, now; a retained one is taken off its topic (rule R)."""
+        if message.retain and body_of(message):
+            _log.warning("refused a retained message on %s", topic[:80])
+            self._outbox.send(topic, b"", retain=True)
+        return bool(body_of(message)) and not message.retain
+
+    def _command(self, topic: str, message: aiomqtt.Message) -> None:
+        key = topic.split("/")[-2]
+        if not self._is_fresh(topic, message) or self.order is None:
+            return
+        answer = self.order(key, body_of(message))
+        if answer is not None:
+            self._outbox.send(self.topics.vehicle(key, "command/result"), payloads.encode(answer))
+
+    def post(self, number: str, text: str, order_id: str) -> bool:
+        """Hand a text message to the gateway that listens; False: no broker is there."""
+        if self._outbox.open:
+            message = {"to": number, "text": text, "id": order_id}
+            self._outbox.send(self.topics.sms_out, payloads.encode(message))
+        return self._outbox.open
+
+    async def _asked(
+        self, topic: str, verb: str, message: aiomqtt.Message, aside: asyncio.TaskGroup
+    ) -> None:
+        request = self._request(topic, verb, message)
+        if verb in SLOW:
+            aside.create_task(request, name=f"request {verb}")
+        else:
+            await request
 
     async def _request(self, topic: str, verb: str, message: aiomqtt.Message) -> None:
         payload = body_of(message)
-        if not payload or self.answer is None:
-            return
-        if message.retain:
-            _log.warning("refused a retained request: %s", verb[:40])
-            self._outbox.send(topic, b"", retain=True)
+        if not self._is_fresh(topic, message) or self.answer is None:
             return
         if verb == "whoami" and self.announcements.nonce.encode() in payload:
             return

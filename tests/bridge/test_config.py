@@ -7,13 +7,16 @@ import json
 import re
 import textwrap
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from bridge import config
 from bridge.config import Config, Limits, Mqtt, Tls, VehicleConfig, load
 from bridge.errors import ConfigError
+from bridge.model import SMS
 from bridge.options import HIDDEN, Secret
+from bridge.protocols.registry import VOCABULARIES
 
 EXAMPLE = Path(__file__).parents[2] / "tk103b-bridge.example.yaml"
 SESAME = "hunter2 & more"
@@ -84,7 +87,10 @@ def uncommented():
 
 
 def load_example():
-    Path("secrets.yaml").write_text("mqtt_password: sesame", encoding="utf-8")
+    Path("secrets.yaml").write_text(
+        "mqtt_password: sesame\ngolf_phone: +49 151 00000042\ngolf_password: 246810",
+        encoding="utf-8",
+    )
     for name in ("ca.pem", "client.pem", "client.key"):
         Path(name).touch()
     return reading(uncommented())
@@ -117,6 +123,13 @@ def test_the_example_shows_every_option():
             if option.name not in {"key", "where", "given"} or section is Tls:
                 name = option.name.removesuffix("_minutes")
                 assert re.search(rf"^ +{name}:", text, re.MULTILINE), name
+
+
+def test_the_configuration_knows_every_dialect():
+    dialects = {name: one for name, one in VOCABULARIES.items() if name != SMS}
+    known = {dialect for one in dialects.values() for dialect in one.dialects}
+    assert known == set(get_args(config.Dialect))
+    assert set(VOCABULARIES[SMS].dialects) == set(get_args(config.SmsFamily))
 
 
 def vars_of(value):
@@ -164,7 +177,13 @@ def test_every_section():
         log: {level: debug, format: json}
         """
     )
-    assert vars_of(loaded.listen) == {"host": "::1", "port": 5001, "tcp": True, "udp": False}
+    assert vars_of(loaded.listen) == {
+        "host": "::1",
+        "port": 5001,
+        "tcp": True,
+        "udp": False,
+        "proxy_protocol": (),
+    }
     assert loaded.mqtt == Mqtt(
         host="broker.lan",
         port=1884,
@@ -270,6 +289,27 @@ def test_an_unquoted_tracker_id_keeps_its_digits(tracker):
 def test_timezone(written, minutes):
     loaded = reading(f"vehicles:\n  golf:\n    timezone: {written}\n")
     assert loaded.vehicles[0].timezone_minutes == minutes
+
+
+@pytest.mark.parametrize(
+    ("written", "networks"),
+    [
+        ("10.8.0.1", ["10.8.0.1/32"]),
+        ("'10.8.0.1, 10.9.0.0/24'", ["10.8.0.1/32", "10.9.0.0/24"]),
+        ("[10.8.0.1, '2001:DB8:0::1', 'fd00::/8']", ["10.8.0.1/32", "2001:db8::1/128", "fd00::/8"]),
+        ("[]", []),
+        ("", []),
+    ],
+)
+def test_trusted_proxies(written, networks):
+    loaded = reading(f"listen:\n  proxy_protocol: {written}\n")
+    assert [str(network) for network in loaded.listen.proxy_protocol] == networks
+    assert loaded.public()["listen"]["proxy_protocol"] == networks
+
+
+def test_trusted_proxies_from_the_environment():
+    loaded = load(None, {"TK103B__LISTEN__PROXY_PROTOCOL": "10.8.0.1 10.9.0.0/24"})
+    assert [str(one) for one in loaded.listen.proxy_protocol] == ["10.8.0.1/32", "10.9.0.0/24"]
 
 
 def test_a_value_may_be_used_again_by_its_anchor():

@@ -102,6 +102,31 @@ listen:
 listen: {port: [1]}
 => car.yaml:1: listen.port must be a single value (here stands a block or a list)
 
+listen: {proxy_protocol: true}
+=> car.yaml:1: listen.proxy_protocol[0] must be an address or a network, not 'true' (such as
+   10.8.0.1 or 10.8.0.0/24)
+
+listen:
+  proxy_protocol:
+    - 10.8.0.1
+    - vps.example.org
+=> car.yaml:4: listen.proxy_protocol[1] must be an address or a network, not 'vps.example.org'
+   (such as 10.8.0.1 or 10.8.0.0/24)
+
+listen: {proxy_protocol: [10.8.0.1/24]}
+=> car.yaml:1: listen.proxy_protocol[0] must be an address or a network, not '10.8.0.1/24' (did you
+   mean 10.8.0.0/24?)
+
+listen: {proxy_protocol: 0.0.0.0/0}
+=> car.yaml:1: listen.proxy_protocol[0] must leave somebody out, not '0.0.0.0/0' (name the proxy's
+   own address)
+
+listen: {proxy_protocol: ["::ffff:10.8.0.1"]}
+=> car.yaml:1: listen.proxy_protocol[0] must be written as IPv4, not '::ffff:10.8.0.1'
+
+listen: {proxy_protocol: {a: b}}
+=> car.yaml:1: listen.proxy_protocol must be a list of addresses (as in [10.8.0.1])
+
 log: {level: " "}
 => car.yaml:1: log.level must be one line of printable text
 

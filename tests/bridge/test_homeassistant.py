@@ -26,12 +26,13 @@ from bridge.homeassistant import (
 TOPICS = Topics("tk103b")
 NAMESPACE = "tk103b"
 FIELDS = [entity.field for entity in ENTITIES]
+COMMANDS = [command for entity in ENTITIES for command in entity.commands]
 GUEST = "864000000000123"
 OTHER_GUEST = "864000000000987"
 BODY = "(value_json | default({}, true))"
 
 
-def vehicle(key="golf", reported=(), rung=(), icon=None, name="Golf"):
+def vehicle(key="golf", reported=(), rung=(), *, icon=None, name="Golf", commands=()):
     return vehicle_payload(
         topics=TOPICS,
         namespace=NAMESPACE,
@@ -41,6 +42,7 @@ def vehicle(key="golf", reported=(), rung=(), icon=None, name="Golf"):
         icon=icon,
         reported=reported,
         rung=rung,
+        commands=commands,
         model="TK103 family (gps103)",
     )
 
@@ -50,7 +52,7 @@ def bridge(*guests):
 
 
 def full_vehicle(key="golf"):
-    return vehicle(key, FIELDS, ALARM_KINDS)
+    return vehicle(key, FIELDS, ALARM_KINDS, commands=COMMANDS)
 
 
 def full_bridge():
@@ -147,6 +149,20 @@ def test_everything_reported_shows_every_entity():
     assert list(full_vehicle()["components"]) == [
         entity.key for entity in ENTITIES if not entity.component_only
     ]
+
+
+def test_what_a_tracker_obeys_shows_what_gives_the_command():
+    components = vehicle(commands=("arm", "disarm", "request_position"))["components"]
+    told = "tk103b/vehicle/golf/command"
+    assert components["locate"]["command_topic"] == told
+    assert components["locate"]["payload_press"] == "request_position"
+    guard = components["guard"]
+    assert (guard["command_topic"], guard["payload_on"], guard["payload_off"]) == (
+        told, "arm", "disarm",
+    )  # fmt: skip
+    assert "armed" in guard["value_template"]
+    assert "resume_engine" not in components
+    assert "guard" not in vehicle(reported=["armed"], commands=("arm",))["components"]
 
 
 # --- components -----------------------------------------------------------------------------------

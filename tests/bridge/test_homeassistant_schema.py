@@ -16,7 +16,7 @@ TOPICS = Topics("tk103b")
 NAMESPACE = "tk103b"
 
 
-def vehicle(key, reported=(), rung=()):
+def vehicle(key, reported=(), rung=(), commands=()):
     return vehicle_payload(
         topics=TOPICS,
         namespace=NAMESPACE,
@@ -26,12 +26,14 @@ def vehicle(key, reported=(), rung=()):
         icon="mdi:van-utility",
         reported=reported,
         rung=rung,
+        commands=commands,
         model="TK103 family (gps103)",
     )
 
 
 def full_vehicle(key):
-    return vehicle(key, [entity.field for entity in ENTITIES], ALARM_KINDS)
+    commands = [command for entity in ENTITIES for command in entity.commands]
+    return vehicle(key, [entity.field for entity in ENTITIES], ALARM_KINDS, commands)
 
 
 def full_bridge():
@@ -185,8 +187,12 @@ def test_home_assistant_takes_every_payload_and_every_template_tells_the_value()
         {},
         {},
     ]
-    heard = {entity.key for entity in ENTITIES if not entity.component_only}
-    assert set(rendered) == heard - {"acknowledge"}
+    heard = {
+        entity.key
+        for entity in ENTITIES
+        if not entity.component_only and entity.platform != "button"
+    }
+    assert set(rendered) == heard
     assert [json.loads(text) for text in rendered["alarm"][-2:]] == [
         {
             **{name: POSITION[name] for name in POSITION if name not in bare},

@@ -47,6 +47,7 @@ def test_a_new_registry_is_on_disk_private_and_keeps_its_identity(known):
         "instance": known.instance,
         "namespace": "tk103b",
         "entities": None,
+        "options": {},
         "vehicles": [],
         "blocked": [],
     }

@@ -18,6 +18,7 @@ import aiomqtt
 import pytest
 
 from tests.conftest import PATIENCE_S, Mosquitto, eventually, free_port
+from tests.reference.heard import complaints
 
 BASE = "tk103b"
 
@@ -126,7 +127,7 @@ def _value(payload: bytes) -> Any:
 
 @asynccontextmanager
 async def listening(port: int) -> AsyncIterator[Listener]:
-    """Hear everything on a broker."""
+    """Hear everything on a broker. What the bridge says is in the end held against AsyncAPI."""
     async with aiomqtt.Client("127.0.0.1", port) as client:
         listener = Listener(client)
         await client.subscribe("#", qos=1)
@@ -142,6 +143,7 @@ async def listening(port: int) -> AsyncIterator[Listener]:
         yield listener
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
+    assert complaints((topic, payload) for topic, payload, _ in listener.messages) == []
 
 
 @pytest.fixture

@@ -171,7 +171,7 @@ async def test_retained_requests_are_refused_and_cleared(
         await heard.until(lambda: heard.all(accept)[-2:] == [json.loads(body), ""])
         assert (await heard.ask("info"))["status"] == "ok"
         assert keys(heard) == []
-        assert bridge.log.read_text().count("refused a retained request") == 3
+        assert bridge.log.read_text().count("refused a retained message") == 3
         async with listening(mosquitto.port) as fresh:
             await fresh.topic(f"{BASE}/bridge/state")
             await fresh.ask("info")
@@ -366,7 +366,7 @@ async def test_what_it_says_of_itself(bridge: BridgeProcess, heard: Listener, di
     assert info == heard.latest(f"{BASE}/bridge/info")
     assert {
         "version", "schema", "instance", "namespace", "epoch", "listen", "protocols", "entities",
-        "permit_join", "config",
+        "permit_join", "log_level", "restart_required", "config",
     } == info.keys()  # fmt: skip
     assert info["listen"] == [f"{name}://127.0.0.1:{bridge.port}" for name in ("tcp", "udp")]
     assert {"gps103", "tk103"} <= set(info["protocols"])

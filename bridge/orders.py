@@ -1,0 +1,166 @@
+"""The life of a command, as values. Pure: orders' = step(orders, order).
+
+    queued -> sent -> acknowledged | refused | postponed | timed_out
+       |        `--> (the last step, where the tracker's protocol has no answer to it)
+       `--> refused by us | timed_out before it could be sent
+
+Each step is a row of the journal. So a command waits across a restart, and a repeat of one is known
+as such, and the fold of a vehicle's rows says what it was told.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+import msgspec
+
+from bridge.command import AnyCommand, Arm, Command, Disarm, ResumeEngine, StopEngine
+
+REPEAT_WITHIN = timedelta(minutes=10)
+"""A command with the transaction of one that is no older is that one (rule R)."""
+
+MOST_OPEN = 20
+"""Commands of a vehicle that wait: more than a person gives, fewer than a mistaken automation."""
+
+MOST_ENDED = 20
+
+Transaction = str | int | float | None
+
+
+class Status(StrEnum):
+    """How far a command has come."""
+
+    QUEUED = "queued"
+    SENT = "sent"
+    ACKNOWLEDGED = "acknowledged"
+    REFUSED = "refused"
+    POSTPONED = "postponed"
+    TIMED_OUT = "timed_out"
+
+
+BRIDGE = "the bridge"
+"""Gives a command of its own, whose answer nobody waits for."""
+
+
+class Order(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A command that somebody gave a vehicle, and how far it has come."""
+
+    id: str
+    command: AnyCommand
+    asked_at: datetime
+    until: datetime
+    """Not sent by then it is not sent any more."""
+    transaction: Transaction = None
+    by: str = ""
+    """Who asked, as far as known."""
+    status: Status = Status.QUEUED
+    at: datetime
+    """When it came so far."""
+    final: bool = False
+    """No other step follows; a postponed one may still be acknowledged."""
+    reason: str = ""
+    """Why it was refused or timed out: a word of `docs/commands.md`."""
+    via: str = ""
+    """How it was sent: tcp, udp or sms."""
+    tracker: str = ""
+    answer: str = ""
+    """The tracker's own words."""
+
+    @property
+    def waits(self) -> bool:
+        """Whether it is yet to be sent."""
+        return self.status is Status.QUEUED
+
+    @property
+    def is_on_its_way(self) -> bool:
+        """Whether it was sent and its answer is still expected."""
+        return self.status is Status.SENT and not self.final
+
+
+def step(orders: tuple[Order, ...], order: Order) -> tuple[Order, ...]:
+    """Return the orders of a vehicle after one more step of one of them.
+
+    Those that have ended are remembered for as long as a repeat of them would count as one.
+    """
+    others = [
+        one
+        for one in orders
+        if one.id != order.id and (not one.final or order.at - one.asked_at < REPEAT_WITHIN)
+    ]
+    ended = [one for one in others if one.final][-MOST_ENDED:]
+    return (*(one for one in others if not one.final or one in ended), order)
+
+
+def repeated(
+    orders: tuple[Order, ...], command: Command, transaction: Transaction, now: datetime
+) -> Order | None:
+    """Return the order that a command with this transaction is a repeat of."""
+    if transaction is None:
+        return None
+    same = (
+        one
+        for one in orders
+        if one.transaction == transaction
+        and one.command == command
+        and now - one.asked_at < REPEAT_WITHIN
+    )
+    return next(same, None)
+
+
+def obeyed(order: Order) -> dict[str, bool]:
+    """Return what a command that was acknowledged has made of its vehicle, by names of `Status`."""
+    if order.status is not Status.ACKNOWLEDGED:
+        return {}
+    return _EFFECTS.get(type(order.command), {})
+
+
+_EFFECTS: dict[type[Command], dict[str, bool]] = {
+    Arm: {"armed": True},
+    Disarm: {"armed": False},
+    StopEngine: {"engine_cut": True},
+    ResumeEngine: {"engine_cut": False},
+}
+
+
+class Wish(NamedTuple):
+    """A command as somebody asks for it; `ttl_s` None: as the configuration has it."""
+
+    command: Command
+    transaction: Transaction = None
+    by: str = ""
+    ttl_s: int | None = None
+    sure: bool = True
+    """False: it may be a retained copy of one that was given long ago (rule R)."""
+
+
+LONGEST_TTL_S = 604_800
+
+
+def read_wish(payload: bytes) -> Wish:
+    """Return what a payload asks for: a command's word alone, or a JSON object.
+
+    Raises ValueError in words fit for whoever asked.
+    """
+    if payload.strip()[:1] != b"{":
+        word = payload.strip().decode("ascii", "replace")[:40]
+        return wish({"command": word})
+    try:
+        body = msgspec.json.decode(payload)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+    return wish(body)
+
+
+def wish(body: dict[str, Any]) -> Wish:
+    """Return what a JSON object asks for. Raises ValueError in words fit for whoever asked."""
+    said = dict(body)
+    transaction, by, ttl_s = (said.pop(name, None) for name in ("transaction", "by", "ttl_s"))
+    if not isinstance(transaction, Transaction) or len(str(transaction)) > 80:
+        raise ValueError("transaction must be a text of at most 80 characters, or a number")
+    if by is not None and not (isinstance(by, str) and len(by) <= 80 and by.isprintable()):
+        raise ValueError("by must be a text of at most 80 characters")
+    if ttl_s is not None and not (type(ttl_s) is int and 0 < ttl_s <= LONGEST_TTL_S):
+        raise ValueError(f"ttl_s must be a whole number from 1 to {LONGEST_TTL_S}")
+    return Wish(msgspec.convert(said, AnyCommand), transaction, by or "", ttl_s)
