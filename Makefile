@@ -14,7 +14,7 @@ COVERED   := $(if $(ARGS),,--cov --cov-config=$(COMPONENT)/coverage.ini --cov-re
 
 .DEFAULT_GOAL := help
 .PHONY: help install run demo check format test test-bridge test-component \
-	test-component-next test-e2e e2e pictures contract samples fuzz soak bench-quick supported lock clean
+	test-component-next test-e2e test-node-red e2e dist image pictures contract samples fuzz soak bench-quick supported reference docs lock clean
 
 help: ## What can be made
 	@sed -nE 's/^([a-z0-9-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 28
@@ -70,9 +70,21 @@ contract: ## Give the component the bridge's contract
 samples: install ## Write anew what the bridge says in the component's tests
 	$(BIN)/python -m tests.bridge.component_story
 
+dist: install ## Wheel and sdist into dist/, installed and tried in a clean environment
+	rm -rf dist
+	$(BIN)/python -m tests.packaging.dist
+	$(BIN)/pytest -q -s tests/packaging/dist_story.py $(ARGS)
+
+image: install ## The container's image, built with buildah, started and tried (as root)
+	$(BIN)/pytest -q -s tests/packaging/image_story.py $(ARGS)
+
 test-e2e: install ## Real sockets, a real Mosquitto, a real Home Assistant in short
 	@$(HA_PYTHON) >/dev/null || true # whoever is missing is named by the tests
-	$(BIN)/pytest -q -n 2 tests/e2e tests/homeassistant/test_short.py $(ARGS)
+	$(BIN)/pytest -q -n 2 tests/e2e tests/packaging tests/homeassistant/test_short.py $(ARGS)
+
+test-node-red: install ## The flows of examples/node-red in a real Node-RED
+	@$(BIN)/python -m tests.node_red.provide >/dev/null || true # what is missing is named by the tests
+	$(BIN)/pytest -q tests/node_red $(ARGS)
 
 e2e: install ## The whole story with a real Home Assistant, seen in Chromium, some minutes
 	@$(HA_PYTHON) >/dev/null || true
@@ -91,17 +103,27 @@ soak: install ## Every fault at length, as a table, some minutes (ARGS="NAME --s
 bench-quick: install ## Decoding and end-to-end speed, as ratios measured in one run
 	$(BIN)/python -m tests.benchmarks.quick
 
-supported: install ## Write SUPPORTED.md anew from corpus and encoders
+supported: install ## Write SUPPORTED.md and the table of docs/commands.md anew from corpus and encoders
 	$(BIN)/python -m tests.supported
+	$(BIN)/python -m tests.reference.capabilities
+
+reference: install ## Write docs/reference and docs/asyncapi.yaml anew from the code
+	$(BIN)/python -m tests.reference
+
+docs: ## The documentation as a site, into build/site; a link that leads nowhere is an error
+	@test -x $(VENV)-docs/bin/python || $(PYTHON) -m venv $(VENV)-docs
+	$(VENV)-docs/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r docs-requirements.lock
+	NO_MKDOCS_2_WARNING=1 $(VENV)-docs/bin/mkdocs build --strict --quiet
 
 lock: install ## Resolve the dependencies anew: all of them, and those the image runs with
 	$(BIN)/python -m pip install --quiet uv
 	$(LOCK) --python-version 3.11 pyproject.toml --all-extras -o requirements.lock
 	$(LOCK) --python-version 3.11 pyproject.toml --constraints requirements.lock -o requirements-run.lock
 	$(LOCK) --python-version 3.11 $(COMPONENT)/tools.in -o $(COMPONENT)/tools.lock
+	$(LOCK) --python-version 3.11 docs-requirements.in -o docs-requirements.lock
 	$(LOCK) --python-version 3.14.2 $(COMPONENT)/requirements.in -o $(COMPONENT)/requirements.lock
 	$(LOCK) --python-version 3.14.2 $(COMPONENT)/requirements.in --override $(COMPONENT)/requirements-next.in \
 		-o $(COMPONENT)/requirements-next.lock
 
 clean: ## Remove what make made
-	rm -rf $(VENV) .venv-ha .venv-ha-next .python3.14 dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-docs .venv-ha .venv-ha-next .python3.14 .node-red dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,1 @@
+"""What the documentation takes out of the code: ``make reference`` writes it, tests hold it."""
