@@ -74,7 +74,7 @@ class Bridge:
             payload = msgspec.json.encode(said)
             await self._client.publish(self._topics.request("device/command"), payload, qos=1)
         seen: set[str] = set()
-        async for message in self._client.messages:
+        async for message in self._messages():
             topic, step = message.topic.value, _object(message.payload) or {}
             if topic == self._topics.bridge_state and message.payload == OFFLINE.encode():
                 raise NoAnswerError("no bridge runs")
@@ -120,6 +120,15 @@ class Bridge:
                 body = _object(payload) if topic in wanted else None
                 if body is not None:
                     yield Notice(topic, body, kept=message.retain)
+        except aiomqtt.MqttError as error:
+            raise NoAnswerError(str(error)) from None
+        raise NoAnswerError("the broker hung up")
+
+    async def _messages(self) -> AsyncIterator[aiomqtt.Message]:
+        """Yield what is said. Raises NoAnswerError once the broker goes away."""
+        try:
+            async for message in self._client.messages:
+                yield message
         except aiomqtt.MqttError as error:
             raise NoAnswerError(str(error)) from None
         raise NoAnswerError("the broker hung up")

@@ -193,6 +193,8 @@ class CommandResult(TypedDict, total=False):
     """What is wrong with a command that could not be read."""
     answer: str
     """The tracker's own words."""
+    advice: str
+    """What to try, where nothing has answered."""
     via: str
     """How it was sent: tcp, udp or sms."""
     transaction: str | float

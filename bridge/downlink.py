@@ -4,9 +4,9 @@
                                                        |
     heard: the tracker's answer, or time alone --------+--> the next step, into the journal
 
-One command at a time is on its way to a vehicle, as no tracker says which one it answers. A
-dangerous command never waits: it is sent at once or refused, and asked about again when it is
-written. Everything here belongs to the event loop.
+One command at a time is on its way to a vehicle, as no tracker says which one it answers; to
+resume an engine waits for nobody. A dangerous command never waits: it is sent at once or refused,
+and asked about again when it is written. Everything here belongs to the event loop.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -21,16 +22,17 @@ from typing import Any
 
 import msgspec
 
-from bridge import danger, orders
-from bridge.command import Command, Raw, UploadLog
+from bridge import abilities, danger, orders
+from bridge.abilities import ENGINE_WORDS, RAW_WORDS
+from bridge.command import Command, ResumeEngine, UploadLog
 from bridge.config import Commands
 from bridge.danger import Scene
 from bridge.errors import RequestError
 from bridge.fleet import Fleet, Live
 from bridge.frames import FrameRecord
-from bridge.log import bound
+from bridge.log import Once, bound
 from bridge.model import SMS, CommandResult, Message, Report
-from bridge.orders import BRIDGE, Order, Status, Wish
+from bridge.orders import Order, Status, Wish
 from bridge.protocols.encoding import (
     DEFAULT_PASSWORD,
     Target,
@@ -50,21 +52,16 @@ NAT_FRESH = timedelta(seconds=30)
 SMS_AFTER = timedelta(minutes=2)
 """So long a tracker has time to come back by itself before a text message is paid for."""
 PROGRESS_EVERY = timedelta(seconds=5)
+LONGEST_UPLOAD = timedelta(hours=2)
+"""A day of a report each ten seconds, over the slowest network."""
 _ANSWER_LENGTH = 200
 
-ENGINE_WORDS = frozenset({"engine_stop", "output"})
-"""An output may drive the relay of the fuel pump: the tracker's own facts do not say."""
-RAW_WORDS = frozenset({"raw", "set_server"})
-"""What can make a tracker unreachable: for those who know what they do."""
-
-_FAMILIES = {
-    "": "coban",
-    "gps103": "coban",
-    "tk103": "kxtech",
-    "xexun": "xexun",
-    "h02": "h02",
+_ADVICE = {
+    "gps103": "Nothing has answered. Some boxes obey the other dialect: set dialect to letters or"
+    " numbers for this vehicle, or send the box the SMS 'protocol<password> 18 out', after which"
+    " it obeys numbers",
 }
-"""Which words the trackers of a protocol obey as texts; those that are not here: nobody knows."""
+"""What to try where a tracker of a protocol does not answer."""
 
 Post = Callable[[str, str, str], bool]
 """Hands a text to an SMS gateway: number, text, the command's id; False: none can be reached."""
@@ -84,16 +81,29 @@ class Downlink:
     """Gives commands to the vehicles of a fleet. `post` is how texts go out, None: they do not."""
 
     def __init__(
-        self, config: Commands, fleet: Fleet, sessions: Sessions, clock: Callable[[], datetime]
+        self,
+        config: Commands,
+        fleet: Fleet,
+        sessions: Sessions,
+        clock: Callable[[], datetime],
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self.post: Post | None = None
         self.config = config
         self._fleet = fleet
         self._sessions = sessions
         self._clock = clock
+        self._monotonic = monotonic
         self._uploads: dict[str, _Upload] = {}
+        self._shown: dict[str, str] = {}
+        """The dialect that each tracker has shown last, by its id."""
+        self._often = Once()
 
     # --- what people want -------------------------------------------------------------------------
+
+    def repeats(self, live: Live, wish: Wish) -> Order | None:
+        """Return the order that a wish is a repeat of."""
+        return orders.repeated(live.folded.orders, wish.command, wish.transaction, self._clock())
 
     def order(self, live: Live, wish: Wish, *, settled: bool = False) -> Order:
         """Take a command; return how far it has come at once. A repeat returns what it repeats.
@@ -101,101 +111,135 @@ class Downlink:
         `settled`: it is carried out already, without the tracker. Raises RequestError where it
         cannot even be noted down.
         """
-        now, command = self._clock(), wish.command
-        known = orders.repeated(live.folded.orders, command, wish.transaction, now)
+        known = self.repeats(live, wish)
         if known is not None:
             return known
+        now = self._clock()
         ttl = timedelta(seconds=self.config.ttl_s if wish.ttl_s is None else wish.ttl_s)
         order = Order(
             id=secrets.token_hex(4),
-            command=command,  # type: ignore[arg-type] # every Command is one of AnyCommand
+            command=wish.command,  # type: ignore[arg-type] # every Command is one of AnyCommand
             asked_at=now,
             until=now + ttl,
             transaction=wish.transaction,
             by=wish.by,
+            own=wish.own,
             at=now,
         )
-        log = bound(_log, vehicle=live.vehicle.key)
-        level = logging.WARNING if is_dangerous(command) else logging.INFO
-        log.log(level, "command %s, asked for by %s", command.name, wish.by or "an unknown client")
-        reason = "" if settled else self._objection(live, command, now)
-        if not (reason or wish.sure) and command.name in ENGINE_WORDS | RAW_WORDS:
-            reason = "needs_mqtt_5"
+        reason = "" if settled else self._objection(live, wish)
+        self._log_use(live, wish, reason)
         if settled or reason:
-            self._end(live, order, Status.REFUSED if reason else Status.ACKNOWLEDGED, reason)
-            return live.folded.orders[-1]
-
-        def committed() -> None:
-            self._pump(live)
-
-        self._step(live, order, committed)
+            taken = self._end(
+                live, order, Status.REFUSED if reason else Status.ACKNOWLEDGED, reason
+            )
+        else:
+            taken = self._step(live, order, lambda: self._pump(live))
+        if not taken:
+            raise RequestError("the journal cannot be written now; try again later")
         if self._fleet.journal.failed is not None:  # what helps now must not wait for a disk
             self._pump(live)
-        return next(one for one in live.folded.orders if one.id == order.id)
+        return next((one for one in live.folded.orders if one.id == order.id), order)
 
-    def commands(self, live: Live) -> tuple[str, ...]:
-        """Return the names of what a vehicle's tracker obeys and its owner allows, sorted."""
-        permits = live.rules.commands
-        words: set[str] = set()
-        vocabulary = VOCABULARIES.get(live.state.protocol)
-        if vocabulary is not None:
-            words.update(vocabulary.words(self._dialect(live, live.vehicle.trackers)))
-        family = self._family(live)
-        if self._sms_number(live) is not None and family:
-            # What is dangerous needs a live connection.
-            words.update({*VOCABULARIES[SMS].words(family)} - ENGINE_WORDS - RAW_WORDS)
-        words.difference_update(
-            () if permits.engine_stop else ENGINE_WORDS, () if permits.raw else RAW_WORDS
+    def has_own(self, live: Live, kind: type[Command]) -> bool:
+        """Whether the bridge itself has given such a command already, which waits."""
+        return any(
+            one.own and not one.final and isinstance(one.command, kind)
+            for one in live.folded.orders
         )
-        return tuple(sorted(words))
 
-    def _objection(self, live: Live, command: Command, now: datetime) -> str:
+    def _log_use(self, live: Live, wish: Wish, reason: str) -> None:
+        """Log who wants what; what is refused again and again, once an hour."""
+        key, name = live.vehicle.key, wish.command.name
+        if reason and self._often.due(f"{key} {name} {reason}", self._clock()) is None:
+            return
+        level = logging.WARNING if abilities.is_dangerous(wish.command) else logging.INFO
+        who = "the bridge itself" if wish.own else wish.by or "an unknown client"
+        refused = f": refused, {reason}" if reason else ""
+        bound(_log, vehicle=key).log(level, "command %s, asked for by %s%s", name, who, refused)
+
+    def _objection(self, live: Live, wish: Wish) -> str:
         """Return why a command is refused at once, empty where it is not."""
+        command, permits = wish.command, live.rules.commands
         under_way = [one for one in live.folded.orders if not one.final]
-        if command.name in RAW_WORDS and not live.rules.commands.raw:
+        if command.name in RAW_WORDS and not permits.raw:
             return "raw_not_enabled"
-        if isinstance(command, Raw) and _is_forbidden(command):
+        if abilities.is_forbidden(command):
             return "forbidden"
-        if is_dangerous(command):
-            session, tracker_id = self._session(live)
-            refused = danger.refusal(self._scene(live, session, tracker_id, now))
-            return refused or ("busy" if under_way else "")
-        if live.state.protocol and command.name not in self.commands(live):
+        if abilities.is_dangerous(command):
+            closed = danger.refusal(self._scene(live, *self._session(live)))
+            if closed or any(_blocks(one) for one in under_way):
+                return closed or "busy"
+        elif live.state.protocol and command.name not in abilities.commands(live):
             return "unsupported"
-        return "too_many" if len(under_way) >= orders.MOST_OPEN else ""
+        if command.name in ENGINE_WORDS | RAW_WORDS and not wish.sure:
+            return "needs_mqtt_5"
+        many = len(under_way) >= orders.MOST_OPEN and not isinstance(command, ResumeEngine)
+        return "too_many" if many else ""
 
     # --- what trackers say ------------------------------------------------------------------------
 
-    def heard(self, live: Live, message: Message, tracker_id: str) -> None:
-        """Take a message of a tracker, which may be an answer; send what has waited for it."""
+    def heard(
+        self, live: Live, message: Message, tracker_id: str, session: Session | None, *, late: bool
+    ) -> None:
+        """Take a message of a tracker, which may be an answer; send what has waited for it.
+
+        `session` None: it came as a text. `late`: it is old news, and answers nothing but the
+        upload it is a part of.
+        """
+        current = session is None or self._sessions.of(tracker_id) is session
         vocabulary = VOCABULARIES.get(message.protocol)
-        shown = vocabulary.shows(message) if vocabulary is not None else None
-        if shown is not None and live.dialects.get(tracker_id) != shown:
+        if vocabulary is None or not current:
+            return
+        if session is not None:
+            self._learn_dialect(live, tracker_id, vocabulary.shows(message))
+        if any(one.is_open for one in live.folded.orders):
+            self._answered(live, message, tracker_id, vocabulary, late=late)
+            self._pump(live)
+
+    def _learn_dialect(self, live: Live, tracker_id: str, shown: str | None) -> None:
+        """Believe what a tracker has shown twice in a row: some boxes answer in the other one."""
+        if shown is None:
+            return
+        before = self._shown.get(tracker_id)
+        self._shown[tracker_id] = shown
+        known = live.dialects.get(tracker_id)
+        if shown != known and (known is None or shown == before):
             live.dialects[tracker_id] = shown
             self._fleet.devices_changed()
-        if not live.folded.orders:
-            return
-        if vocabulary is not None:
-            self._answered(live, message, vocabulary)
-        self._pump(live)
 
-    def _answered(self, live: Live, message: Message, vocabulary: Vocabulary) -> None:
-        replayed = isinstance(message, Report) and "replayed" in message.extra
+    def _answered(
+        self,
+        live: Live,
+        message: Message,
+        tracker_id: str,
+        vocabulary: Vocabulary,
+        *,
+        late: bool,
+    ) -> None:
+        over_sms = message.protocol == SMS
         awaited = [one for one in live.folded.orders if one.is_on_its_way]
         awaited += [one for one in live.folded.orders if one.status is Status.POSTPONED]
         for order in awaited:
-            if replayed and not isinstance(order.command, UploadLog):
+            is_upload = isinstance(order.command, UploadLog)
+            if order.tracker != tracker_id or (order.via == SMS) is not over_sms:
                 continue
-            if isinstance(order.command, UploadLog):
-                upload = self._uploads.setdefault(order.id, _Upload(order.at, order.at))
-                upload.heard_at = self._clock()
-                upload.points += replayed
+            if is_upload:
+                self._count(order, message)
+            elif late:
+                continue
             judge = vocabulary.answers.get(type(order.command))
             outcome = judge(message) if judge is not None else None
             status = Status(outcome) if outcome is not None else order.status
             if status is not order.status:
                 self._end(live, order, status, answer=_words_of(message))
                 return
+
+    def _count(self, order: Order, message: Message) -> None:
+        """Note a point that an upload has brought."""
+        if isinstance(message, Report) and "replayed" in message.extra:
+            upload = self._uploads.setdefault(order.id, _Upload(order.at, order.at))
+            upload.heard_at = self._clock()
+            upload.points += 1
 
     # --- time -------------------------------------------------------------------------------------
 
@@ -210,18 +254,27 @@ class Downlink:
         """Give up what has waited for too long; send what could not be sent before."""
         now = self._clock()
         for order in live.folded.orders:
-            if order.waits and now > order.until:
-                self._end(live, order, Status.TIMED_OUT, "not_connected")
+            if order.waits and not order.asked_at <= now <= order.until:
+                connected = self._session(live)[0] is not None
+                reason = "session_not_trusted" if connected else "not_connected"
+                self._end(live, order, Status.TIMED_OUT, reason)
             elif order.is_on_its_way:
                 self._tell_progress(live, order, now)
-                if now - self._heard_at(order) > self._patience(order):
-                    self._end(live, order, Status.TIMED_OUT, "no_answer")
+                if abs(now - self._heard_at(order)) > self._patience(order):
+                    self._give_up(live, order)
         if any(one.waits for one in live.folded.orders):
             self._pump(live)
 
+    def _give_up(self, live: Live, order: Order) -> None:
+        advice = "" if order.via == SMS else _ADVICE.get(live.state.protocol, "")
+        if self._end(live, order, Status.TIMED_OUT, "no_answer", advice=advice) and advice:
+            bound(_log, vehicle=live.vehicle.key).info("%s", advice)
+
     def _heard_at(self, order: Order) -> datetime:
         upload = self._uploads.get(order.id)
-        return order.at if upload is None else upload.heard_at
+        if upload is None or abs(upload.heard_at - order.at) > LONGEST_UPLOAD:
+            return order.at
+        return upload.heard_at
 
     def _patience(self, order: Order) -> timedelta:
         config = self.config
@@ -229,11 +282,9 @@ class Downlink:
 
     def _tell_progress(self, live: Live, order: Order, now: datetime) -> None:
         upload = self._uploads.get(order.id)
-        if (
-            upload is not None
-            and upload.points > upload.told
-            and (now - upload.told_at >= PROGRESS_EVERY)
-        ):
+        if upload is None or upload.points == upload.told:
+            return
+        if abs(now - upload.told_at) >= PROGRESS_EVERY:
             self._tell_upload(live, order, done=False)
 
     def _tell_upload(self, live: Live, order: Order, *, done: bool) -> None:
@@ -256,52 +307,73 @@ class Downlink:
         """Send what waits, in its order, up to the first whose answer must be waited for."""
         if live.deaf:
             return
-        for order in live.folded.orders:
-            if any(one.is_on_its_way for one in live.folded.orders):
-                return
-            if order.waits:
+        waiting = [one for one in live.folded.orders if one.waits]
+        waiting.sort(key=lambda one: not isinstance(one.command, ResumeEngine))
+        for order in waiting:
+            blocked = any(one.is_on_its_way and _blocks(one) for one in live.folded.orders)
+            if not blocked or isinstance(order.command, ResumeEngine):
                 self._send(live, order)
 
     def _send(self, live: Live, order: Order) -> None:
-        now = self._clock()
         session, tracker_id = self._session(live)
-        if is_dangerous(order.command):
-            refused = danger.refusal(self._scene(live, session, tracker_id, now))
-            if refused:
-                self._end(live, order, Status.REFUSED, refused)
-                return
+        scene = self._scene(live, session, tracker_id)
+        reason = ""
+        if order.command.name in RAW_WORDS and not live.rules.commands.raw:
+            reason = "raw_not_enabled"
+        elif abilities.is_dangerous(order.command):
+            reason = danger.refusal(scene)
+        if reason:
+            self._end(live, order, Status.REFUSED, reason)
+            return
         try:
-            if session is not None and session.connection.protocol is not None:
-                self._send_live(live, order, session, tracker_id)
-            elif live.transport == SMS or not live.last_seen or now - live.last_seen > SMS_AFTER:
+            sent = session is not None and self._send_live(live, order, session, tracker_id, scene)
+            if not sent and self._may_text(live, session):
                 self._send_text(live, order)
         except UnsupportedCommandError:
             self._end(live, order, Status.REFUSED, "unsupported")
 
-    def _send_live(self, live: Live, order: Order, session: Session, tracker_id: str) -> None:
+    def _send_live(
+        self, live: Live, order: Order, session: Session, tracker_id: str, scene: Scene
+    ) -> bool:
+        """Send a command on a session; False: it has to wait for a better moment."""
         now, protocol = self._clock(), session.described["protocol"]
-        if session.transport == "udp" and now - session.last_seen > NAT_FRESH:
-            return  # it goes with the next datagram
+        stale = session.transport == "udp" and abs(now - session.last_seen) > NAT_FRESH
+        if not protocol or stale:  # it goes with the next datagram
+            return False
         vocabulary = VOCABULARIES[protocol]
-        called, dialect = session.voices[tracker_id].called, self._dialect(live, (tracker_id,))
-        word = encode(protocol, vocabulary, order.command, self._target(live, called, dialect))
-        frame = FrameRecord(
-            tracker_id=tracker_id, received_at=now, direction="out", protocol=protocol,
-            transport=session.transport, note="", data=word,
-        )  # fmt: skip
-        self._sent(live, order, session.transport, tracker_id, vocabulary)
-        session.push(word)
-        self._fleet.journal.append_frames([frame])
+        called = session.voices[tracker_id].called
+        target = self._target(live, called, abilities.dialect(live, (tracker_id,)))
+        word = encode(protocol, vocabulary, order.command, target)
+        if _tells_password(word, target) and not (
+            session.transport == "tcp" and danger.is_trusted(scene)
+        ):
+            return False
+        if self._sent(live, order, session.transport, tracker_id, vocabulary):
+            session.push(word)
+            frame = FrameRecord(
+                tracker_id=tracker_id, received_at=now, direction="out", protocol=protocol,
+                transport=session.transport, note="", data=word,
+            )  # fmt: skip
+            self._fleet.journal.append_frames([frame])
+        return True
+
+    def _may_text(self, live: Live, session: Session | None) -> bool:
+        """Whether a text may be paid for: the tracker texts itself, or has been silent a while."""
+        if session is not None and session.transport == "tcp":
+            return False
+        seen = live.last_seen
+        return live.transport == SMS or seen is None or abs(self._clock() - seen) > SMS_AFTER
 
     def _send_text(self, live: Live, order: Order) -> None:
-        number, family = self._sms_number(live), self._family(live)
-        if number is None or not family or self.post is None or isinstance(order.command, Raw):
+        number, family = abilities.phone(live), abilities.family(live)
+        unsafe = abilities.is_dangerous(order.command) or order.command.name in RAW_WORDS
+        if number is None or not family or self.post is None or unsafe:
             return
-        vocabulary = VOCABULARIES[SMS]
-        target = self._target(live, live.vehicle.trackers[0], family)
+        vocabulary, tracker_id = VOCABULARIES[SMS], live.vehicle.trackers[0]
+        target = self._target(live, tracker_id, family)
         text = encode(SMS, vocabulary, order.command, target).decode("ascii")
         if self.post(number, text, order.id):
-            self._sent(live, order, SMS, live.vehicle.trackers[0], vocabulary)
+            self._sent(live, order, SMS, tracker_id, vocabulary)
 
     def _session(self, live: Live) -> tuple[Session | None, str]:
         """Return the session of a vehicle's tracker that was heard last, and that tracker's id."""
@@ -312,19 +384,29 @@ class Downlink:
         ]
         return max(open_ones, key=lambda one: one[0].last_seen, default=(None, ""))
 
-    def _scene(self, live: Live, session: Session | None, tracker_id: str, now: datetime) -> Scene:
+    def _scene(self, live: Live, session: Session | None, tracker_id: str) -> Scene:
         permits = live.rules.commands
         voice = session.voices.get(tracker_id) if session is not None else None
-        standing = live.standings.get(tracker_id)
+        others = [
+            heard
+            for other in live.vehicle.trackers
+            if (speaks := self._sessions.of(other)) is not None and other in speaks.voices
+            for heard in speaks.voices[other].fixes
+        ]
         return Scene(
-            now=now,
+            now=self._clock(),
             allowed=permits.engine_stop,
             max_speed_kmh=permits.max_speed_kmh,
             min_session_s=permits.min_session_s,
             transport=session.transport if session is not None else "",
-            since=voice.since if voice is not None else None,
+            session_s=self._monotonic() - voice.since_s if voice is not None else None,
             fixes=tuple(voice.fixes) if voice is not None else (),
-            disturbed_at=standing.disturbed_at if standing is not None else None,
+            others=others,
+            disturbed_at=[
+                standing.disturbed_at
+                for standing in live.standings.values()
+                if standing.disturbed_at is not None
+            ],
         )
 
     def _target(self, live: Live, device_id: str, dialect: str) -> Target:
@@ -336,24 +418,13 @@ class Downlink:
             dialect=dialect,
         )
 
-    def _dialect(self, live: Live, tracker_ids: tuple[str, ...]) -> str:
-        shown = (live.dialects[one] for one in tracker_ids if one in live.dialects)
-        return live.rules.contact.dialect or next(shown, "")
-
-    def _family(self, live: Live) -> str | None:
-        return live.rules.contact.sms_family or _FAMILIES.get(live.state.protocol)
-
-    def _sms_number(self, live: Live) -> str | None:
-        phone = live.rules.contact.phone
-        return phone.reveal() if phone is not None and live.rules.commands.sms else None
-
     # --- steps ------------------------------------------------------------------------------------
 
     def _sent(
         self, live: Live, order: Order, via: str, tracker_id: str, vocabulary: Vocabulary
-    ) -> None:
+    ) -> bool:
         """Note that a command goes out; nothing follows where nobody knows or wants an answer."""
-        awaited = type(order.command) in vocabulary.answers and order.by != BRIDGE
+        awaited = type(order.command) in vocabulary.answers and not order.own
         step = msgspec.structs.replace(
             order,
             status=Status.SENT,
@@ -362,38 +433,49 @@ class Downlink:
             tracker=tracker_id,
             final=not awaited,
         )
-        self._step(live, step)
+        return self._step(live, step)
 
-    def _end(
-        self, live: Live, order: Order, status: Status, reason: str = "", *, answer: str = ""
-    ) -> None:
-        if reason:
-            bound(_log, vehicle=live.vehicle.key).info(
-                "command %s: %s, %s", order.command.name, status, reason
-            )
-        self._step(
-            live,
-            msgspec.structs.replace(
-                order, status=status, at=self._clock(), final=True, reason=reason, answer=answer
-            ),
+    def _end(  # noqa: PLR0913 - a step, and what is said of it
+        self,
+        live: Live,
+        order: Order,
+        status: Status,
+        reason: str = "",
+        *,
+        answer: str = "",
+        advice: str = "",
+    ) -> bool:
+        step = msgspec.structs.replace(
+            order,
+            status=status,
+            at=self._clock(),
+            final=True,
+            reason=reason,
+            answer=answer,
+            advice=advice,
         )
+        if not self._step(live, step):
+            return False
         self._tell_upload(live, order, done=status is Status.ACKNOWLEDGED)
         self._uploads.pop(order.id, None)
+        return True
 
-    def _step(self, live: Live, order: Order, then: Callable[[], None] | None = None) -> None:
-        if not self._fleet.act(live, Ordered(at=order.at, order=order), then):
-            raise RequestError("the journal cannot be written now; try again later")
-
-
-def is_dangerous(command: Command) -> bool:
-    """Whether a command can stop an engine, whichever tracker it goes to."""
-    if isinstance(command, Raw):
-        return any(one.cuts_engine(command.text.encode()) for one in VOCABULARIES.values())
-    return command.name in ENGINE_WORDS
+    def _step(self, live: Live, order: Order, then: Callable[[], None] | None = None) -> bool:
+        """Note a step down. False: the journal has no place; it is tried again at the next look."""
+        # Of what was refused nothing is lost that alarms should make room for.
+        precious = order.status is not Status.REFUSED
+        act = Ordered(at=order.at, order=order)
+        return self._fleet.act(live, act, then, precious=precious)
 
 
-def _is_forbidden(command: Raw) -> bool:
-    return any(one.forbids(command.text.encode()) for one in VOCABULARIES.values())
+def _blocks(order: Order) -> bool:
+    """Whether others wait for the answer to a command: an upload takes hours, and tells itself."""
+    return not isinstance(order.command, UploadLog)
+
+
+def _tells_password(word: bytes, target: Target) -> bool:
+    """Whether a word tells a password that is the owner's own."""
+    return target.password != DEFAULT_PASSWORD and target.password.encode() in word
 
 
 def _words_of(message: Message) -> str:

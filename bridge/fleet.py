@@ -117,7 +117,7 @@ class Fleet:
         """Forget a vehicle that was removed, and with `purge` its history."""
         live = self.vehicles.pop(vehicle.key, None)
         if live is not None:
-            self._checkpoint(live)
+            self.checkpoint(live)
             live.deaf = True
             if live.folded is not live.state:
                 self._leaving[vehicle.key] = live
@@ -133,9 +133,10 @@ class Fleet:
     def checkpoint_all(self) -> None:
         """Queue the state of every vehicle, before the journal closes."""
         for live in self.vehicles.values():
-            self._checkpoint(live)
+            self.checkpoint(live)
 
-    def _checkpoint(self, live: Live) -> None:
+    def checkpoint(self, live: Live) -> None:
+        """Queue the state of a vehicle: a restart must know what has just changed."""
         live.unsaved = 0
         self.journal.checkpoint(live.vehicle.key, live.seq, lives.checkpoint(live))
 
@@ -213,7 +214,14 @@ class Fleet:
             for watcher in self.watchers:
                 watcher.waiting(key, record)
 
-    def act(self, live: Live, act: AnyAct, then: Callable[[], None] | None = None) -> bool:
+    def act(
+        self,
+        live: Live,
+        act: AnyAct,
+        then: Callable[[], None] | None = None,
+        *,
+        precious: bool = True,
+    ) -> bool:
         """Fold what is no report and queue it. False: it found no place."""
         before = live.folded
         folded = live.fold(act)
@@ -223,7 +231,7 @@ class Fleet:
             act.at,
             rows.encode(act),
             at=act.at,
-            precious=True,
+            precious=precious,
             trips=_as_stored(folded.trip, *(recounted.trips if recounted else ())),
             recounted=(recounted.since, recounted.until) if recounted else None,
         )
@@ -258,7 +266,7 @@ class Fleet:
         if shows_more:
             self.devices_changed()
         if live.unsaved >= CHECKPOINT_EVERY and not live.deaf:
-            self._checkpoint(live)
+            self.checkpoint(live)
         if then is not None:
             then()
         if not live.deaf:

@@ -10,12 +10,13 @@ What people decide about trackers and vehicles comes in here too.
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from bridge import clock, episodes, rhythm
+from bridge import abilities, clock, episodes, rhythm
 from bridge.assess import Verdict
 from bridge.command import AcknowledgeAlarm
 from bridge.config import Config
@@ -28,7 +29,7 @@ from bridge.journal import Journal
 from bridge.live import Standing
 from bridge.log import Once, bound, tail
 from bridge.model import Message, Report
-from bridge.orders import BRIDGE, Order, Wish
+from bridge.orders import Order, Wish
 from bridge.protocols.connection import Event, Received, Rejected
 from bridge.reception import Reception, tell_rejected
 from bridge.registry import Registry, Vehicle
@@ -46,7 +47,15 @@ _log = logging.getLogger(__name__)
 class Intake:
     """One bridge's way in; belongs to the event loop."""
 
-    def __init__(self, config: Config, registry: Registry, journal: Journal, clock: Clock) -> None:
+    def __init__(
+        self,
+        config: Config,
+        registry: Registry,
+        journal: Journal,
+        clock: Clock,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._monotonic = monotonic
         self.clock = clock
         self.config = config
         self.registry = registry
@@ -58,7 +67,7 @@ class Intake:
         self.watchers = self.fleet.watchers
         self.counters = self.fleet.counters
         self._reception = Reception(config, registry, self.fleet, self._accepted)
-        self.downlink = Downlink(config.commands, self.fleet, self.sessions, clock)
+        self.downlink = Downlink(config.commands, self.fleet, self.sessions, clock, monotonic)
         self.guests = self._reception.guests
         self.permit_join = self._reception.permit_join
         self.strangers = self._reception.strangers
@@ -131,13 +140,13 @@ class Intake:
             live = self.fleet.take_in(vehicle)
         tracker_id = full_id(vehicle, device_id)
         self._speaks(live, tracker_id, session, now)
-        session.voices.setdefault(tracker_id, Voice(device_id, now)).called = device_id
+        session.voices.setdefault(
+            tracker_id, Voice(device_id, self._monotonic())
+        ).called = device_id
         live.transport = session.transport
         live.last_seen = now
         taken = self._take_known(event, live, tracker_id, session, now, again=again)
         self._learn(event, live, session, now)
-        for message in event.messages:
-            self.downlink.heard(live, message, tracker_id)
         return taken
 
     def _take_known(  # noqa: PLR0913 - an event and all that is known of how it came
@@ -163,6 +172,8 @@ class Intake:
                 self.journal.append_frames(frames)
             self._answer(session, reply, confirms=report is not None)
             self.fleet.changed(live.vehicle.key)
+            for message in () if again else event.messages:
+                self.downlink.heard(live, message, tracker_id, session, late=False)
             return True
         pending = session.hold(reply, ready=False)
 
@@ -174,8 +185,12 @@ class Intake:
         if judged is None:
             session.withdraw(pending)
             return False
-        if report.fix is not None and judged.verdict in (Verdict.OK, Verdict.PARKED):
-            session.voices[tracker_id].fixes.append(Heard(judged.at, now, report.fix))
+        if report.fix is not None and not judged.late:
+            believed = judged.verdict in (Verdict.OK, Verdict.PARKED, Verdict.DUPLICATE)
+            heard = Heard(judged.at, now, report.fix, believed)
+            session.voices[tracker_id].fixes.append(heard)
+        for message in event.messages:
+            self.downlink.heard(live, message, tracker_id, session, late=judged.late)
         return True
 
     def _learn(self, event: Received, live: Live, session: Session, now: datetime) -> None:
@@ -241,6 +256,7 @@ class Intake:
         standing = live.standings.setdefault(tracker_id, Standing(session.address))
         if session.address != standing.address or (takeover is not None and takeover.alternating):
             standing.address, standing.disturbed_at = session.address, now
+            self.fleet.checkpoint(live)
         protocol = session.described["protocol"]
         log = bound(
             _log, vehicle=key, tracker=tail(tracker_id), peer=session.peer, protocol=protocol
@@ -300,9 +316,9 @@ class Intake:
         repeats = any(lasting[kind].count > 1 for kind in seen)
         cancel = AcknowledgeAlarm()
         if (repeats or not self.config.alarms.auto_receipt) and (
-            cancel.name in self.downlink.commands(live)
+            cancel.name in abilities.commands(live)
         ):
-            self.downlink.order(live, Wish(cancel, by=BRIDGE))
+            self.downlink.order(live, Wish(cancel, own=True))
         return seen
 
     def _close_episodes(
@@ -324,10 +340,10 @@ class Intake:
         To acknowledge an alarm is the bridge's own business first, and then the tracker's.
         """
         live, settled = self.vehicles[key], False
-        if isinstance(wish.command, AcknowledgeAlarm):
+        if isinstance(wish.command, AcknowledgeAlarm) and self.downlink.repeats(live, wish) is None:
             with suppress(RequestError):
                 self._close_episodes(live, (), self.clock())
-                settled = wish.command.name not in self.downlink.commands(live)
+                settled = wish.command.name not in abilities.commands(live)
         return self.downlink.order(live, wish, settled=settled)
 
     def _accepted(self, device_id: str, name: str, now: datetime) -> Vehicle:

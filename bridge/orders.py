@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 import msgspec
 
@@ -24,7 +24,8 @@ REPEAT_WITHIN = timedelta(minutes=10)
 MOST_OPEN = 20
 """Commands of a vehicle that wait: more than a person gives, fewer than a mistaken automation."""
 
-MOST_ENDED = 20
+MOST_ENDED = 200
+"""That are remembered for the sake of a repeat: bounded, whatever a mistaken automation does."""
 
 Transaction = str | int | float | None
 
@@ -40,10 +41,6 @@ class Status(StrEnum):
     TIMED_OUT = "timed_out"
 
 
-BRIDGE = "the bridge"
-"""Gives a command of its own, whose answer nobody waits for."""
-
-
 class Order(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A command that somebody gave a vehicle, and how far it has come."""
 
@@ -55,6 +52,8 @@ class Order(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     transaction: Transaction = None
     by: str = ""
     """Who asked, as far as known."""
+    own: bool = False
+    """The bridge gave it of itself, and nobody waits for the answer."""
     status: Status = Status.QUEUED
     at: datetime
     """When it came so far."""
@@ -67,6 +66,13 @@ class Order(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     tracker: str = ""
     answer: str = ""
     """The tracker's own words."""
+    advice: str = ""
+    """What to try, where nothing has answered."""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether something may still come of it."""
+        return not self.final or self.status is Status.POSTPONED
 
     @property
     def waits(self) -> bool:
@@ -82,15 +88,21 @@ class Order(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 def step(orders: tuple[Order, ...], order: Order) -> tuple[Order, ...]:
     """Return the orders of a vehicle after one more step of one of them.
 
-    Those that have ended are remembered for as long as a repeat of them would count as one.
+    One that has ended is remembered for as long as a repeat of it would count as one, a postponed
+    one for as long as it was to wait.
     """
-    others = [
-        one
-        for one in orders
-        if one.id != order.id and (not one.final or order.at - one.asked_at < REPEAT_WITHIN)
-    ]
-    ended = [one for one in others if one.final][-MOST_ENDED:]
-    return (*(one for one in others if not one.final or one in ended), order)
+    others = [one for one in orders if one.id != order.id and _matters(one, order.at)]
+    ended = [one.id for one in others if one.final]
+    dropped = frozenset(ended[: max(0, len(ended) - MOST_ENDED)])
+    return (*(one for one in others if one.id not in dropped), order)
+
+
+def _matters(order: Order, now: datetime) -> bool:
+    if not order.final:
+        return True
+    if order.status is Status.POSTPONED and now < order.until:
+        return True
+    return order.transaction is not None and abs(now - order.asked_at) < REPEAT_WITHIN
 
 
 def repeated(
@@ -104,7 +116,7 @@ def repeated(
         for one in orders
         if one.transaction == transaction
         and one.command == command
-        and now - one.asked_at < REPEAT_WITHIN
+        and (not one.final or abs(now - one.asked_at) < REPEAT_WITHIN)
     )
     return next(same, None)
 
@@ -133,30 +145,40 @@ class Wish(NamedTuple):
     ttl_s: int | None = None
     sure: bool = True
     """False: it may be a retained copy of one that was given long ago (rule R)."""
+    own: bool = False
+    """The bridge gives it of itself."""
 
 
 LONGEST_TTL_S = 604_800
+
+NAMES = frozenset(str(kind.__struct_config__.tag) for kind in get_args(AnyCommand))
+"""The words of all commands."""
 
 
 def read_wish(payload: bytes) -> Wish:
     """Return what a payload asks for: a command's word alone, or a JSON object.
 
-    Raises ValueError in words fit for whoever asked.
+    Raises ValueError in words fit for whoever asked, and for the log: nothing of what was typed
+    stands in them, as it may hold a password.
     """
-    if payload.strip()[:1] != b"{":
-        word = payload.strip().decode("ascii", "replace")[:40]
-        return wish({"command": word})
+    text = payload.strip()
+    if not text.startswith(b"{"):
+        return wish({"command": text.decode("ascii", "replace")})
     try:
-        body = msgspec.json.decode(payload)
+        body = msgspec.json.decode(text)
     except RecursionError:
         raise ValueError("nested too deeply") from None
+    except UnicodeDecodeError:
+        raise ValueError("no UTF-8") from None
     return wish(body)
 
 
 def wish(body: dict[str, Any]) -> Wish:
-    """Return what a JSON object asks for. Raises ValueError in words fit for whoever asked."""
+    """Return what a JSON object asks for. Raises ValueError as `read_wish` does."""
     said = dict(body)
     transaction, by, ttl_s = (said.pop(name, None) for name in ("transaction", "by", "ttl_s"))
+    if said.get("command") not in NAMES:
+        raise ValueError("there is no such command")
     if not isinstance(transaction, Transaction) or len(str(transaction)) > 80:
         raise ValueError("transaction must be a text of at most 80 characters, or a number")
     if by is not None and not (isinstance(by, str) and len(by) <= 80 and by.isprintable()):

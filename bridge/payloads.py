@@ -227,6 +227,7 @@ def command(order: Order, place: Place | None = None) -> CommandResult:
         "at": order.at,
         "reason": order.reason,
         "answer": order.answer,
+        "advice": order.advice,
         "via": order.via,
         "transaction": order.transaction,
     }

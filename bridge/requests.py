@@ -228,9 +228,13 @@ class Requests:
                 raise RequestError("too large")
             self._ordered(key, orders.read_wish(payload))
         except (ValueError, RequestError) as error:
-            _log.info("command for %s: %s", key, _plain(error))
-            return {"status": "refused", "final": True, "reason": "bad_command",
-                    "error": _plain(error)}  # fmt: skip
+            if self._intake.strangers.due(f"bad command {key}", self._intake.clock()) is not None:
+                _log.info("a command for %s cannot be carried out: %s", key, _plain(error))
+            refused = CommandResult(
+                status="refused", final=True, reason="bad_command", error=_plain(error)
+            )
+            transaction = _transaction(payload)
+            return refused if transaction is None else {**refused, "transaction": transaction}
         return None
 
     def _ordered(self, key: str, wish: orders.Wish) -> CommandResult:
@@ -369,6 +373,16 @@ class Requests:
 def _plain(error: Exception) -> str:
     """Return what is wrong with a command, without what validators add for programmers."""
     return str(error).split(" - at `$", 1)[0].replace("Object ", "it is ", 1)
+
+
+def _transaction(payload: bytes) -> str | float | None:
+    """Return the transaction of a command that is wrong, so that its sender knows it again."""
+    try:
+        transaction = msgspec.json.decode(payload, type=dict[str, Any]).get("transaction")
+    except (ValueError, RecursionError):
+        return None
+    named = isinstance(transaction, str | int | float) and len(str(transaction)) <= 80
+    return transaction if named else None
 
 
 def _body(payload: bytes) -> Body:

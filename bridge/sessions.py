@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Literal
 
-from bridge.danger import Heard
+from bridge.danger import MOST_HEARD, Heard
 from bridge.protocols.connection import Connection
 
 Transport = Literal["tcp", "udp"]
@@ -38,9 +38,10 @@ class Voice:
 
     called: str
     """What it calls itself there: its id, or a short form of it."""
-    since: datetime
-    fixes: deque[Heard] = field(default_factory=lambda: deque(maxlen=2))
-    """The latest that were believed."""
+    since_s: float
+    """When it spoke first, by a clock that is never set."""
+    fixes: deque[Heard] = field(default_factory=lambda: deque(maxlen=MOST_HEARD))
+    """The latest live ones, believed or not."""
 
 
 @dataclass(slots=True, eq=False)

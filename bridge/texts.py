@@ -15,6 +15,7 @@ from typing import Any
 
 import msgspec
 
+from bridge import abilities
 from bridge.command import AcknowledgeAlarm
 from bridge.config import Config
 from bridge.downlink import Downlink
@@ -22,7 +23,7 @@ from bridge.errors import RequestError
 from bridge.fleet import Fleet, Live
 from bridge.log import Once, bound
 from bridge.model import SMS, Alarm, Message, Report
-from bridge.orders import BRIDGE, Wish
+from bridge.orders import Wish
 from bridge.protocols import sms
 
 _log = logging.getLogger(__name__)
@@ -75,10 +76,11 @@ class Texts:
         if live is None:
             self._refused("a text message from a number that no vehicle has", now)
             return
+        # By the time at which it was written, if the gateway tells: it may have kept it for hours.
         said = sms.decode(
             text.text,
             device_id=live.vehicle.trackers[0],
-            received_at=now,
+            received_at=_sent_at(text.time, now) or now,
             utc_offset_minutes=live.vehicle.timezone_minutes,
         )
         if not said:
@@ -86,24 +88,24 @@ class Texts:
             return
         live.transport, live.last_seen = SMS, now
         for message in said:
-            self._heard(live, message, _sent_at(text.time, now))
+            self._heard(live, message, now)
 
-    def _heard(self, live: Live, message: Message, sent_at: datetime | None) -> None:
-        now = self._clock()
+    def _heard(self, live: Live, message: Message, now: datetime) -> None:
+        late = False
         if isinstance(message, Report):
-            if message.device_time is None and sent_at is not None:
-                message = msgspec.structs.replace(message, device_time=sent_at)
-            self._fleet.append(live, message, now=now)
-        self._downlink.heard(live, message, live.vehicle.trackers[0])
+            judged = self._fleet.append(live, message, now=now)
+            late = judged is None or judged.late
+        self._downlink.heard(live, message, live.vehicle.trackers[0], None, late=late)
         if isinstance(message, Report) and message.alarm is Alarm.SOS and self.receipt:
             self._confirm(live)
 
     def _confirm(self, live: Live) -> None:
         """Have the tracker stop repeating its SOS; the alarm itself goes on (rule S)."""
         receipt = AcknowledgeAlarm()
-        if receipt.name in self._downlink.commands(live):
+        waits = self._downlink.has_own(live, AcknowledgeAlarm)
+        if receipt.name in abilities.commands(live) and not waits:
             try:
-                self._downlink.order(live, Wish(receipt, by=BRIDGE))
+                self._downlink.order(live, Wish(receipt, own=True))
             except RequestError as error:
                 bound(_log, vehicle=live.vehicle.key).warning("SOS not confirmed: %s", error)
 

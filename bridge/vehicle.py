@@ -231,6 +231,8 @@ def verdict_on(
 
 def _clock_after(state: VehicleState, report: Report) -> Clock:
     known = state.clocks.get(report.device_id, clock.UNKNOWN)
+    if report.protocol == SMS:  # a text may have lain at the network for hours
+        return known
     return clock.learn(known, report, replayed="replayed" in report.extra)
 
 
@@ -261,18 +263,11 @@ def fold(
     """Fold one report into a state, as it was judged."""
     received_at = report.received_at
     changes: dict[str, Any] = {"last_report": received_at}
-    if report.protocol != SMS:  # a text says nothing of what its tracker speaks elsewhere
-        changes["protocol"] = report.protocol
     if state.first_seen is None:
         changes["first_seen"] = received_at
-    learnt = _clock_after(state, report)
-    if judged.verdict in (Verdict.OK, Verdict.PARKED) and not learnt.seen_right:
-        learnt = msgspec.structs.replace(learnt, seen_right=True)
-    if learnt != state.clocks.get(report.device_id) or next(reversed(state.clocks)) != (
-        report.device_id
-    ):
-        others = {one: known for one, known in state.clocks.items() if one != report.device_id}
-        changes["clocks"] = others | {report.device_id: learnt}
+    if report.protocol != SMS:  # a text tells nothing of how its tracker speaks elsewhere
+        changes["protocol"] = report.protocol
+        _fold_clock(state, report, judged, changes)
     given = _given(report)
     if not state.reported or not given.issubset(state.reported):
         changes["reported"] = tuple(sorted(given.union(state.reported)))
@@ -320,6 +315,19 @@ def fold_act(state: VehicleState, act: AnyAct, limits: trips.Limits = DEFAULT_TR
 
 def _ended_at(trip: Trip) -> datetime:
     return trip.ended_at
+
+
+def _fold_clock(
+    state: VehicleState, report: Report, judged: Judgement, changes: dict[str, Any]
+) -> None:
+    learnt = _clock_after(state, report)
+    if judged.verdict in (Verdict.OK, Verdict.PARKED) and not learnt.seen_right:
+        learnt = msgspec.structs.replace(learnt, seen_right=True)
+    if learnt != state.clocks.get(report.device_id) or next(reversed(state.clocks)) != (
+        report.device_id
+    ):
+        others = {one: known for one, known in state.clocks.items() if one != report.device_id}
+        changes["clocks"] = others | {report.device_id: learnt}
 
 
 def _fold_inputs(state: VehicleState, report: Report, changes: dict[str, Any]) -> None:

@@ -40,18 +40,19 @@ _SHORTEST_INTERVAL_S = 10
 
 
 def _interval(command: c.SetInterval) -> str:
-    """Write an interval in the largest unit that loses nothing; two digits is all there are."""
+    """Write an interval in a unit that loses nothing; two digits is all there are."""
     seconds = command.seconds
     if seconds < _SHORTEST_INTERVAL_S:
         raise UnsupportedCommandError(
             "gps103", f"set_interval below {_SHORTEST_INTERVAL_S} seconds"
         )
-    for unit, length in (("h", 3600), ("m", 60)):
-        if seconds % length == 0:
-            return f"{seconds // length:02d}{unit}"
-    if seconds <= 99:
-        return f"{seconds:02d}s"
-    return f"{min(round(seconds / 60), 99):02d}m"
+    for unit, length in (("h", 3600), ("m", 60), ("s", 1)):
+        count, rest = divmod(seconds, length)
+        if not rest and count <= 99:
+            return f"{count:02d}{unit}"
+    raise UnsupportedCommandError(
+        "gps103", "set_interval that is neither up to 99 seconds or minutes, nor whole hours"
+    )
 
 
 def _corners(command: c.Fence) -> str:

@@ -17,10 +17,14 @@ from bridge.protocols.encoding import (
     Encoders,
     Outcome,
     Target,
+    UnsupportedCommandError,
     Vocabulary,
     result,
     shown,
 )
+
+_LONGEST_INTERVAL_S = 0xFFFF
+"""Four hexadecimal digits."""
 
 FRAMES = "frames"
 SMS = "sms"
@@ -28,6 +32,12 @@ SMS = "sms"
 
 def _frame(word: str) -> Encoder:
     return lambda _, target: f"({target.device_id}{word})".encode()
+
+
+def _interval(seconds: int, target: Target) -> bytes:
+    if seconds > _LONGEST_INTERVAL_S:
+        raise UnsupportedCommandError("tk103", f"set_interval above {_LONGEST_INTERVAL_S} seconds")
+    return f"({target.device_id}AR00{seconds:04X}0000)".encode()
 
 
 def _sms(text: str) -> bytes:
@@ -44,9 +54,7 @@ def _server(command: c.SetServer, _: Target) -> str:
 
 _FRAMES: Encoders = {
     c.RequestPosition: _frame("AP00"),
-    c.SetInterval: lambda command, target: _frame(f"AR00{command.seconds:04X}0000")(
-        command, target
-    ),
+    c.SetInterval: lambda command, target: _interval(command.seconds, target),
     c.StopReporting: _frame("AR0000000000"),
     c.StopEngine: _frame("AV010"),
     c.ResumeEngine: _frame("AV011"),
@@ -84,11 +92,11 @@ def _text(_: str) -> Outcome:
 
 
 _NO_WORDS = re.compile(rb"[^0-9A-Z]+")
-_STOP = re.compile(rb"AV01(?!1)")
+_STOP = re.compile(rb"AV01(?!1)|AV00")
 
 
 def _cuts(data: bytes) -> bool:
-    """Look for AV01 and anything but the 1 that restores, wherever it stands."""
+    """Look for AV01 and anything but the 1 that restores, and for outputs, wherever they stand."""
     return bool(_STOP.search(_NO_WORDS.sub(b"", data.upper()))) or cuts_in_words(data)
 
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from bridge import __version__, homeassistant, log, payloads
+from bridge import __version__, abilities, homeassistant, log, payloads
 from bridge.config import Config
 from bridge.contract import BRIDGE_KEY, SCHEMA, VEHICLE_LEAVES, Owner, Topics
 from bridge.intake import Intake
@@ -102,7 +102,7 @@ class Announcements:
                 "last_seen": live.last_seen,
                 "reports": list(state.reported),
                 "alarms": list(state.rung),
-                "commands": list(self._intake.downlink.commands(live)),
+                "commands": list(abilities.commands(live)),
                 "advice": live.advice,
                 "private": vehicle.private,
             }
@@ -206,7 +206,7 @@ class Announcements:
                     icon=live.vehicle.icon or None,
                     reported=live.shows(self._intake.clock()),
                     rung=live.state.rung,
-                    commands=self._intake.downlink.commands(live),
+                    commands=abilities.commands(live),
                     model=_model(live.state.protocol),
                 ),
             )

@@ -66,10 +66,13 @@ def of_act(
 ) -> list[Message]:
     """Return what an act says: the trips that it ended or counted anew, how a command fares.
 
-    `private`: no trips.
+    `private`: no trips, and no words of a tracker, which may tell where it is.
     """
     if isinstance(act, Ordered):
-        return [Message("command/result", payloads.encode(payloads.command(act.order, place)))]
+        step = payloads.command(act.order, place)
+        if private:
+            step.pop("answer", None)
+        return [Message("command/result", payloads.encode(step))]
     if private:
         return []
     match act:

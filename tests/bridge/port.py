@@ -129,7 +129,9 @@ class Port:
         self.clock = Clock()
         self.journal = journal
         self.disk = Disk(journal._database)
-        self.intake = Intake(config, registry, journal, lambda: self.clock.now)
+        self.intake = Intake(
+            config, registry, journal, lambda: self.clock.now, lambda: self.clock.seconds
+        )
         self.counters = self.intake.counters
         self.world = World()
         self.intake.watchers.append(self.world)

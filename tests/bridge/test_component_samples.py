@@ -19,8 +19,7 @@ async def test_the_story_tells_every_topic_of_a_vehicle() -> None:
     page = await samples()
     said = [message["topic"] for scene in page["scenes"].values() for message in scene]
     told = {*page["retained"], *said}
-    reserved = {"command", "command/result"}
-    for leaf in contract.VEHICLE_LEAVES.keys() - reserved:
+    for leaf in contract.VEHICLE_LEAVES.keys() - {"command"}:  # which people tell
         assert f"tk103b/vehicle/golf/{leaf}" in told, leaf
 
 
@@ -29,7 +28,9 @@ async def test_the_story_has_something_for_every_entity() -> None:
     rows = {row["key"]: row for row in page["retained"]["tk103b/bridge/devices"]["vehicles"]}
     known = {*rows["golf"]["reports"], *page["retained"]["tk103b/vehicle/golf/state"]}
     for entity in contract.ENTITIES:
-        if not entity.always:
+        if entity.commands:
+            assert {*entity.commands} <= {*rows["golf"]["commands"]}, entity.key
+        elif not entity.always:
             assert entity.alarm in rows["golf"]["alarms"] or entity.field in known, entity.key
 
 

@@ -6,13 +6,32 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
+from bridge import abilities, episodes
 from bridge import command as c
 from bridge.config import Permits, VehicleConfig
+from bridge.errors import RequestError
+from bridge.options import Secret
 from bridge.orders import Order, Status, Wish
+from bridge.payloads import Place
+from bridge.sinks import messages
 from bridge.vehicle import Ordered
-from tests.bridge.port import BOX, GOLF, NOON, ON, Port, Wire, heartbeat, login, serving
+from tests.bridge.port import (
+    BOX,
+    BOX_LOGIN,
+    BOX_WELCOME,
+    GOLF,
+    NOON,
+    ON,
+    VAN,
+    Port,
+    Wire,
+    heartbeat,
+    login,
+    serving,
+)
 from tests.conftest import eventually
 
 ALLOWED = VehicleConfig(key="golf", commands=Permits(engine_stop=True))
@@ -170,7 +189,7 @@ async def test_what_a_tracker_has_no_word_for_is_refused(tmp_path: Path) -> None
         await eventually(lambda: port.intake.vehicles["golf"].state.protocol)
         order = give(port, c.ResetOdometer())
         assert (order.status, order.reason) == (Status.REFUSED, "unsupported")
-        obeys = port.intake.downlink.commands(port.intake.vehicles["golf"])
+        obeys = abilities.commands(port.intake.vehicles["golf"])
         assert {"arm", "request_position", "engine_resume"} < set(obeys)
         assert not {"engine_stop", "raw", "reset_odometer"} & set(obeys)
 
@@ -260,8 +279,7 @@ async def test_a_standing_car_is_stopped_and_resumed(tmp_path: Path) -> None:
         await wire.hear(golf("K"))
         await wire.say(fix(port, keyword="kt"))
         await eventually(lambda: port.intake.vehicles["golf"].state.values["engine_cut"] is False)
-        stop, resume = port.intake.vehicles["golf"].state.orders
-        assert (stop.status, resume.status) == (Status.ACKNOWLEDGED, Status.ACKNOWLEDGED)
+        await told(port, *(2 * [("queued", ""), ("sent", ""), ("acknowledged", "")]))
 
 
 def refused(port: Port, command: c.Command | None = None) -> str:
@@ -430,3 +448,237 @@ async def test_a_box_that_does_not_know_the_word_is_not_asked(tmp_path: Path) ->
         order = give(port, c.Arm(), key="box")
         await told(port, ("queued", ""), ("refused", "unsupported"), key="box")
         assert order.status is not Status.SENT
+
+
+async def said(port: Port, wire: Wire, *frames: bytes) -> None:
+    before = port.counters.messages
+    for frame in frames:
+        await wire.say(frame)
+    await port.taken(before + len(frames))
+
+
+@pytest.mark.parametrize("lock", [b",A,", b",V,"])
+async def test_a_newer_fix_that_nobody_believes_closes_the_gate(
+    tmp_path: Path, lock: bytes
+) -> None:
+    async with serving(tmp_path, cars=(ALLOWED,)) as port:
+        wire = await standing(port)
+        port.clock.advance(5)
+        # 20 km away and at 100 km/h: a jump, or without satellites.
+        await said(port, wire, fix(port, speed_kmh=100, minutes=42).replace(b",A,", lock))
+        assert refused(port) == "no_fresh_fix"
+        port.clock.advance(5)
+        await said(port, wire, fix(port))
+        assert refused(port) == "too_fast"  # it has said so within half a minute
+
+
+async def test_two_trackers_of_one_vehicle_speak_for_it_together(tmp_path: Path) -> None:
+    car = VehicleConfig(
+        key="golf", trackers=(GOLF, VAN), commands=ALLOWED.commands, given=frozenset({"trackers"})
+    )
+    async with serving(tmp_path, cars=(car,), vehicles={GOLF: "golf"}) as port:
+        registry = port.intake.registry
+        registry.merge_yaml((car,))
+        port.intake.changed(registry.vehicle("golf"))
+        await standing(port)
+        other = await port.known(VAN)
+        await said(port, other, fix(port, speed_kmh=100).replace(GOLF.encode(), VAN.encode()))
+        assert refused(port) in ("too_fast", "session_not_trusted")
+
+
+async def test_only_the_tracker_that_was_told_answers(tmp_path: Path) -> None:
+    async with serving(tmp_path, cars=(ALLOWED,)) as port:
+        wire = await standing(port)
+        give(port, c.StopEngine())
+        await wire.hear(golf("J"))
+        forged = port.datagram("127.0.0.2")
+        await said(port, forged, fix(port, keyword="jt"))
+        assert steps(port) == [("queued", ""), ("sent", "")]
+
+
+async def test_old_news_and_repeats_answer_nothing(tmp_path: Path) -> None:
+    async with serving(tmp_path) as port:
+        wire = port.datagram()
+        live = fix(port)
+        await said(port, wire, login(GOLF), live)
+        await wire.hear(b"LOAD")
+        port.clock.advance(5)
+        give(port, c.RequestPosition())
+        await wire.hear(golf("B"))
+        await said(port, wire, live)
+        old = NOON - timedelta(hours=5)
+        late = fix(port).replace(
+            f"{port.clock.now:%y%m%d%H%M%S}".encode(), f"{old:%y%m%d%H%M%S}".encode()
+        )
+        late = late.replace(f"{port.clock.now:%H%M%S}.000".encode(), f"{old:%H%M%S}.000".encode())
+        await said(port, wire, late)
+        assert steps(port) == [("queued", ""), ("sent", "")]
+        await said(port, wire, fix(port))
+        await told(port, ("queued", ""), ("sent", ""), ("acknowledged", ""))
+
+
+async def test_resume_waits_for_nobody(tmp_path: Path) -> None:
+    async with serving(tmp_path) as port:
+        wire = await port.known(GOLF)
+        give(port, c.Arm())
+        await wire.hear(golf("L"))
+        for _ in range(19):
+            give(port, c.Arm())
+        give(port, c.ResumeEngine())
+        await wire.hear(golf("K"))
+
+
+async def test_an_upload_without_a_card_is_given_up_and_holds_up_nobody(tmp_path: Path) -> None:
+    async with serving(tmp_path) as port:
+        wire = await port.known(GOLF)
+        give(port, c.UploadLog(day=date(2026, 2, 28)))
+        give(port, c.Arm())
+        await wire.hear(golf("Q,20260228") + golf("L"))
+        for _ in range(4):
+            look(port, 20)
+            await said(port, wire, fix(port))
+        assert ("timed_out", "no_answer") in steps(port)
+
+
+async def test_a_clock_that_is_set_holds_up_nothing_and_opens_nothing(tmp_path: Path) -> None:
+    async with serving(tmp_path, cars=(ALLOWED,)) as port:
+        wire = await port.known(GOLF)
+        port.clock.now += timedelta(minutes=5)  # set, not passed
+        await said(port, wire, fix(port))
+        port.clock.now += timedelta(seconds=11)
+        await said(port, wire, fix(port))
+        assert refused(port) == "session_not_trusted"
+        give(port, c.Arm())
+        await wire.hear(golf("L"))
+        port.clock.now -= timedelta(days=30)
+        look(port, 1)
+        await eventually(lambda: ("timed_out", "no_answer") in steps(port))
+
+
+async def test_a_postponed_stop_may_still_be_acknowledged_later(tmp_path: Path) -> None:
+    car = VehicleConfig(key="golf", dialect="numbers", commands=ALLOWED.commands)
+    async with serving(tmp_path, cars=(car,)) as port:
+        wire = await standing(port)
+        give(port, c.StopEngine())
+        await wire.hear(golf("109"))
+        await said(port, wire, fix(port, keyword="509"))
+        await told(port, ("queued", ""), ("sent", ""), ("postponed", ""))
+        port.clock.advance(1200)
+        give(port, c.Arm())
+        await said(port, wire, fix(port, keyword="109"))
+        await eventually(lambda: steps(port)[-1] == ("acknowledged", ""))
+        assert port.intake.vehicles["golf"].folded.values["engine_cut"] is True
+
+
+async def test_a_repeated_acknowledgement_leaves_a_new_alarm_alone(tmp_path: Path) -> None:
+    async with serving(tmp_path) as port:
+        wire = await port.known(GOLF)
+        await said(port, wire, fix(port, keyword="help me"))
+        wish = Wish(c.AcknowledgeAlarm(), transaction="seen")
+        port.intake.command("golf", wish)
+        live = port.intake.vehicles["golf"]
+        assert not episodes.shown(live.folded.episodes, port.clock.now)
+        port.clock.advance(61)
+        await said(port, wire, fix(port, keyword="door alarm"))
+        port.intake.command("golf", wish)
+        assert set(episodes.shown(live.folded.episodes, port.clock.now)) == {"door"}
+
+
+async def test_a_journal_that_is_full_ends_nothing(tmp_path: Path) -> None:
+    async with serving(tmp_path, journal_queue=10) as port:
+        wire = await port.known(GOLF)
+        give(port, c.Arm())
+        await wire.hear(golf("L"))
+        port.disk.full = True
+
+        def fill() -> None:
+            for _ in range(400):
+                give(port, c.Disarm())
+
+        with pytest.raises(RequestError, match="cannot be written"):
+            fill()
+        look(port, 61)
+        await wire.say(fix(port, keyword="lt"))
+        port.disk.full = False
+        await eventually(lambda: port.journal.failed is None)
+        look(port, 1)
+        await eventually(lambda: ("timed_out", "no_answer") in steps(port))
+
+
+async def test_a_vehicle_without_a_tracker_is_told_nothing(tmp_path: Path) -> None:
+    car = VehicleConfig(key="golf", phone=Secret("+4915100000042"), sms_family="coban")
+    async with serving(tmp_path, cars=(car,)) as port:
+        texts: list[str] = []
+        port.intake.downlink.post = lambda _number, text, _id: not texts.append(text)
+        live = port.intake.vehicles["golf"]
+        live.vehicle = msgspec.structs.replace(live.vehicle, trackers=())
+        give(port, c.Arm(), ttl_s=60)
+        look(port, 1)
+        look(port, 60)
+        await told(port, ("queued", ""), ("timed_out", "not_connected"))
+        assert not texts
+
+
+async def test_a_datagram_that_nobody_can_answer_any_more_is_followed_by_a_text(
+    tmp_path: Path,
+) -> None:
+    car = VehicleConfig(key="golf", phone=Secret("+4915100000042"))
+    async with serving(tmp_path, cars=(car,)) as port:
+        texts: list[str] = []
+        port.intake.downlink.post = lambda _number, text, _id: not texts.append(text)
+        wire = port.datagram()
+        await said(port, wire, login(GOLF), fix(port))
+        await wire.hear(b"LOAD")
+        port.clock.advance(31)
+        give(port, c.Arm())
+        await told(port, ("queued", ""))
+        assert not texts
+        look(port, 120)
+        assert texts == ["arm123456"]
+
+
+async def test_the_owners_password_goes_to_no_stranger(tmp_path: Path) -> None:
+    car = VehicleConfig(key="box", dialect="sms", password=Secret("246810"))
+    async with serving(tmp_path, cars=(car,)) as port:
+        wire = port.datagram()
+        await said(port, wire, BOX_LOGIN)
+        await wire.hear(BOX_WELCOME)
+        give(port, c.SosNumber(phone="+4915100000042"), key="box", ttl_s=60)
+        look(port, 1)
+        assert wire.is_silent()
+        look(port, 60)
+        await told(port, ("queued", ""), ("timed_out", "session_not_trusted"), key="box")
+
+
+async def test_one_answer_in_other_words_changes_no_dialect(tmp_path: Path) -> None:
+    async with serving(tmp_path) as port:
+        wire = await port.known(GOLF)
+        await said(port, wire, fix(port), fix(port, keyword="511"), fix(port))
+        assert port.intake.vehicles["golf"].dialects == {GOLF: "letters"}
+        await said(port, wire, fix(port, keyword="001"), fix(port, keyword="001"))
+        assert port.intake.vehicles["golf"].dialects == {GOLF: "numbers"}
+        await said(port, port.datagram("127.0.0.2"), *(2 * [fix(port)]))
+        assert port.intake.vehicles["golf"].dialects == {GOLF: "numbers"}
+
+
+async def test_a_change_of_address_is_known_after_a_crash(tmp_path: Path) -> None:
+    async with serving(tmp_path, cars=(ALLOWED,)) as port:
+        await standing(port)
+        await standing(port, address="127.0.0.2")
+        (saved,) = [body for key, (_, body) in port.journal.checkpoints().items() if key == "golf"]
+        assert b"disturbed_at" in saved
+
+
+async def test_in_private_mode_a_trackers_words_stay_here(tmp_path: Path) -> None:
+    async with serving(tmp_path) as port:
+        wire = await port.known(GOLF)
+        give(port, c.RequestPosition())
+        await wire.hear(golf("B"))
+        await said(port, wire, fix(port))
+        await told(port, ("queued", ""), ("sent", ""), ("acknowledged", ""))
+    act = next(row for _, _, row in reversed(port.world.reports) if isinstance(row, Ordered))
+    for private in (False, True):
+        (message,) = messages.of_act(
+            act, Place("e", 1), now=NOON, live_age=timedelta(minutes=10), private=private
+        )
+        assert (b'"answer"' in message.payload) is not private

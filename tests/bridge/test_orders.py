@@ -45,6 +45,7 @@ def test_open_orders_are_never_forgotten_and_ended_ones_are_bounded(
         assert [one.id for one in known] == list(dict.fromkeys(one.id for one in known))
         assert {one.id for one in latest.values() if not one.final} <= {one.id for one in known}
         assert sum(one.final for one in known) <= orders.MOST_ENDED + 1
+        assert all(one is known[-1] or one.is_open for one in known)  # nobody can repeat them
 
 
 @pytest.mark.parametrize(
@@ -94,17 +95,23 @@ def test_an_order_survives_its_journal() -> None:
 # --- danger ---------------------------------------------------------------------------------------
 
 
-def heard(seconds_ago: float, *, speed_kmh: float | None = 0.0, north_m: float = 0) -> Heard:
+def heard(
+    seconds_ago: float,
+    *,
+    speed_kmh: float | None = 0.0,
+    north_m: float = 0,
+    believed: bool = True,
+) -> Heard:
     at = NOW - timedelta(seconds=seconds_ago)
     fix = Fix(
         time=at, valid=True, latitude=52.5 + north_m / 111_195, longitude=13.4, speed_kmh=speed_kmh
     )
-    return Heard(at, at, fix)
+    return Heard(at, at, fix, believed)
 
 
 OPEN = Scene(
     now=NOW, allowed=True, max_speed_kmh=5, min_session_s=60, transport="tcp",
-    since=NOW - timedelta(seconds=60), fixes=(heard(20), heard(10)), disturbed_at=None,
+    session_s=60, fixes=(heard(20), heard(10)),
 )  # fmt: skip
 
 
@@ -114,6 +121,8 @@ def but(**changes: object) -> Scene:
 
 def test_all_gates_can_be_open() -> None:
     assert danger.refusal(OPEN) == ""
+    assert danger.refusal(but(fixes=(heard(900), heard(5, north_m=49)))) == ""
+    assert danger.refusal(but(others=(heard(60, speed_kmh=100),))) == ""
 
 
 CLOSED = [
@@ -121,22 +130,39 @@ CLOSED = [
     ("not_connected", but(transport="")),
     ("needs_tcp", but(transport="udp")),
     ("needs_tcp", but(transport="sms")),
-    ("session_not_trusted", but(since=NOW - timedelta(seconds=59.9))),
-    ("session_not_trusted", but(since=None)),
-    ("session_not_trusted", but(disturbed_at=NOW - timedelta(minutes=9.9))),
-    ("session_not_trusted", but(disturbed_at=NOW + timedelta(minutes=1))),
+    ("session_not_trusted", but(session_s=59.9)),
+    ("session_not_trusted", but(session_s=None)),
+    ("session_not_trusted", but(disturbed_at=[NOW - timedelta(minutes=9.9)])),
+    ("session_not_trusted", but(disturbed_at=[NOW + timedelta(minutes=1)])),
     ("no_fresh_fix", but(fixes=())),
     ("no_fresh_fix", but(fixes=(heard(50), heard(30.1)))),
     ("no_fresh_fix", but(fixes=(heard(20), heard(-31)))),
+    ("no_fresh_fix", but(fixes=(heard(20), heard(10), heard(5, believed=False)))),
     ("too_fast", but(fixes=(heard(20), heard(10, speed_kmh=5.1)))),
+    ("too_fast", but(fixes=(heard(20, speed_kmh=50), heard(10)))),
+    ("too_fast", but(fixes=(heard(20), heard(15, speed_kmh=50, believed=False), heard(10)))),
+    ("too_fast", but(others=(heard(20, speed_kmh=50),))),
+    ("too_fast", but(others=(heard(20, speed_kmh=50, believed=False),))),
     ("too_fast", but(fixes=(heard(20), heard(10, speed_kmh=None)))),
     ("too_fast", but(fixes=(heard(20), heard(10, speed_kmh=float("nan"))))),
     ("too_fast", but(max_speed_kmh=90, fixes=(heard(20), heard(10, speed_kmh=21)))),
     ("fixes_disagree", but(fixes=(heard(10),))),
     ("fixes_disagree", but(fixes=(heard(10), heard(10)))),
+    ("fixes_disagree", but(fixes=(heard(10), heard(9)))),
+    ("fixes_disagree", but(fixes=(heard(1000), heard(9)))),
+    ("fixes_disagree", but(fixes=(heard(20, believed=False), heard(9)))),
     ("fixes_disagree", but(fixes=(heard(10), heard(20)))),
     ("fixes_disagree", but(fixes=(heard(20), heard(10, north_m=90)))),
 ]
+
+
+@given(st.floats(6, 300), st.floats(10, 200))
+def test_a_car_that_moves_is_not_stopped_whatever_speed_it_tells(
+    speed_kmh: float, seconds: float
+) -> None:
+    way_m = speed_kmh / 3.6 * seconds
+    scene = but(fixes=(heard(5 + seconds), heard(5, north_m=way_m)))
+    assert danger.refusal(scene) == ("fixes_disagree" if way_m > 50 + 5 / 3.6 * seconds else "")
 
 
 @pytest.mark.parametrize(("reason", "scene"), CLOSED)

@@ -91,7 +91,7 @@ async def test_what_is_wrong_with_a_command_is_said(
 ) -> None:
     await _known(bridge, heard, dial)
     for payload, words in (
-        ("fly", "Invalid value 'fly'"),
+        ("fly", "there is no such command"),
         ({"command": "set_interval"}, "required field `seconds`"),
         ({"command": "time_zone", "offset": 60}, "unknown field `offset`"),
         ("{", "truncated"),
@@ -178,3 +178,23 @@ async def test_by_text_message_where_the_connection_is_gone(
     assert (await _ended(heard, command="engine_stop"))["reason"] == "not_enabled"
     log = bridge.log.read_text()
     assert not any(secret in log for secret in ("246810", "00000042", "0000 0099", "52.52"))
+
+
+async def test_where_an_old_command_cannot_be_told_from_a_new_one_nothing_dangerous_is_obeyed(
+    bridge: BridgeProcess, heard: Listener, dial: Dial
+) -> None:
+    bridge.environment |= {
+        "TK103B__MQTT__PROTOCOL": "3.1.1",
+        "TK103B__VEHICLES__GOLF__TRACKERS": ID,
+        "TK103B__VEHICLES__GOLF__COMMANDS__RAW": "true",
+    }
+    bridge.start()
+    await bridge.listening()
+    await heard.until(lambda: heard.latest(f"{BASE}/bridge/state") == "online")
+    tracker = await dial()
+    await tracker.say(f"##,imei:{ID},A;".encode() + _report(1))
+    await tracker.hear(b"LOAD")
+    await _tell(heard, {"command": "raw", "text": "B"})
+    assert (await _ended(heard, command="raw"))["reason"] == "needs_mqtt_5"
+    await _tell(heard, "request_position")
+    await tracker.hear(_word("B"))
