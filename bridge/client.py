@@ -67,29 +67,34 @@ class Bridge:
         transaction = secrets.token_hex(8)
         response = self._topics.response("device/command")
         result = self._topics.vehicle(key, "command/result")
+        steps: list[Body] = []
         async with _patience():
             for topic in (response, result):
                 await self._client.subscribe(topic, qos=1)
-            said = {**body, "key": key, "transaction": transaction}
-            payload = msgspec.json.encode(said)
+            payload = msgspec.json.encode({**body, "key": key, "transaction": transaction})
             await self._client.publish(self._topics.request("device/command"), payload, qos=1)
-        seen: set[str] = set()
-        async for message in self._messages():
-            topic, step = message.topic.value, _object(message.payload) or {}
-            if topic == self._topics.bridge_state and message.payload == OFFLINE.encode():
-                raise NoAnswerError("no bridge runs")
-            if step.get("transaction") != transaction:
-                continue
-            if topic == response:
-                if step.get("status") != "ok":
-                    raise RequestError(str(step.get("error", "refused")))
-                step = step["data"]
-            if step["status"] in seen:  # the response tells of what a result has told already
-                continue
-            seen.add(step["status"])
-            yield step
-            if step.get("final"):
-                return
+            # What a quick tracker has brought about may be told before the answer is.
+            while True:
+                topic, said = await self._said(response, result)
+                if said.get("transaction") != transaction:
+                    continue
+                if topic == result:
+                    steps.append(said)
+                elif said.get("status") == "ok":
+                    steps = steps or [said["data"]]
+                    break
+                else:
+                    raise RequestError(str(said.get("error", "refused")))
+        told = ""
+        while True:
+            for step in steps:
+                if step["status"] != told:  # the answer may tell of what is told on the topic, too
+                    told = step["status"]
+                    yield step
+                if step.get("final"):
+                    return
+            _, said = await self._said(result)
+            steps = [said] if said.get("transaction") == transaction else []
 
     async def retained(self, topic: str) -> Body:
         """Return the JSON object that a bridge which is there keeps on a topic.
@@ -124,11 +129,16 @@ class Bridge:
             raise NoAnswerError(str(error)) from None
         raise NoAnswerError("the broker hung up")
 
-    async def _messages(self) -> AsyncIterator[aiomqtt.Message]:
-        """Yield what is said. Raises NoAnswerError once the broker goes away."""
+    async def _said(self, *topics: str) -> tuple[str, Body]:
+        """Return what is said next on one of these topics, and on which."""
         try:
             async for message in self._client.messages:
-                yield message
+                topic, payload = message.topic.value, message.payload
+                if topic == self._topics.bridge_state and payload == OFFLINE.encode():
+                    raise NoAnswerError("no bridge runs")
+                body = _object(payload) if topic in topics else None
+                if body is not None:
+                    return topic, body
         except aiomqtt.MqttError as error:
             raise NoAnswerError(str(error)) from None
         raise NoAnswerError("the broker hung up")

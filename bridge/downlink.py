@@ -344,15 +344,16 @@ class Downlink:
         called = session.voices[tracker_id].called
         target = self._target(live, called, abilities.dialect(live, (tracker_id,)))
         word = encode(protocol, vocabulary, order.command, target)
-        if _tells_password(word, target) and not (
-            session.transport == "tcp" and danger.is_trusted(scene)
-        ):
+        secret = _tells_password(word, target)
+        if secret and not (session.transport == "tcp" and danger.is_trusted(scene)):
             return False
         if self._sent(live, order, session.transport, tracker_id, vocabulary):
             session.push(word)
+            hidden = b"*" * len(target.password)
+            kept = word.replace(target.password.encode(), hidden) if secret else word
             frame = FrameRecord(
                 tracker_id=tracker_id, received_at=now, direction="out", protocol=protocol,
-                transport=session.transport, note="", data=word,
+                transport=session.transport, note="", data=kept,
             )  # fmt: skip
             self._fleet.journal.append_frames([frame])
         return True
