@@ -328,7 +328,8 @@ class Config:
     @property
     def secrets(self) -> tuple[Secret, ...]:
         """What must never be printed."""
-        return (self.mqtt.password,) if self.mqtt.password else ()
+        of_cars = (secret for car in self.vehicles for secret in (car.phone, car.password))
+        return tuple(secret for secret in (self.mqtt.password, *of_cars) if secret is not None)
 
     def rules(self, key: str) -> Rules:
         """Return what holds for a vehicle: its own settings over those of all."""
