@@ -1,20 +1,19 @@
 """GPS trackers of the TK103 family in Home Assistant, by way of their bridge and of MQTT."""
 
-from __future__ import annotations
+from functools import partial
 
-from homeassistant.config_entries import ConfigEntry
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers import config_validation as cv
 from homeassistant.helpers import device_registry as dr
 from homeassistant.helpers import entity_registry as er
 from homeassistant.helpers.typing import ConfigType
 
-from .const import CONF_ALARMS, DOMAIN, PLATFORMS
+from .const import CONF_ALARMS, CONF_INSTANCE, DOMAIN, PLATFORMS
 from .contract import ALARM_ENTITIES, ALARM_KINDS, device_id
 from .coordinator import BridgeCoordinator, Tk103bConfigEntry
 from .entity import async_register_devices, vehicle_of
-from .issues import IssueKeeper
-from .ownership import COMPONENT, async_forget_hand_back, async_hand_back, async_take_over
+from .issues import IssueKeeper, async_forget_hand_back
+from .ownership import COMPONENT, async_hand_back, async_take_over
 from .services import async_setup_services
 
 CONFIG_SCHEMA = cv.config_entry_only_config_schema(DOMAIN)
@@ -30,18 +29,18 @@ async def async_setup_entry(hass: HomeAssistant, entry: Tk103bConfigEntry) -> bo
     """Listen to the bridge, own its entities, and keep devices and issues in step with it."""
     coordinator = entry.runtime_data = BridgeCoordinator(hass, entry)
     entry.async_on_unload(coordinator.async_shutdown)
+    async_forget_hand_back(hass, entry.data[CONF_INSTANCE])
     await coordinator.async_setup()
-    async_forget_hand_back(hass, entry)
     if coordinator.readable:
-        _forget_unwanted_alarms(hass, entry, coordinator)
-        await async_take_over(hass, entry, coordinator)
+        _forget_unwanted_alarms(coordinator)
+        await async_take_over(coordinator)
         entry.async_on_unload(
-            coordinator.async_listen(lambda: async_register_devices(hass, entry, coordinator))
+            coordinator.async_listen(partial(async_register_devices, coordinator))
         )
     else:
         coordinator.dormant = True
-    _watch_owner(hass, entry, coordinator)
-    entry.async_on_unload(IssueKeeper(hass, entry, coordinator).async_start())
+    _watch_owner(coordinator)
+    entry.async_on_unload(IssueKeeper(coordinator).async_start())
     return True
 
 
@@ -69,12 +68,10 @@ async def async_remove_config_entry_device(
     return True
 
 
-def _forget_unwanted_alarms(
-    hass: HomeAssistant, entry: Tk103bConfigEntry, coordinator: BridgeCoordinator
-) -> None:
+def _forget_unwanted_alarms(coordinator: BridgeCoordinator) -> None:
     """Remove the binary sensors of alarms that the options leave out."""
-    registry = er.async_get(hass)
-    wanted = entry.options.get(CONF_ALARMS, ALARM_KINDS)
+    registry = er.async_get(coordinator.hass)
+    wanted = coordinator.entry.options.get(CONF_ALARMS, ALARM_KINDS)
     for key in coordinator.vehicles:
         for declared in ALARM_ENTITIES:
             unique_id = declared.unique_id(device_id(coordinator.namespace, key))
@@ -84,14 +81,13 @@ def _forget_unwanted_alarms(
 
 
 @callback
-def _watch_owner(
-    hass: HomeAssistant, entry: ConfigEntry[BridgeCoordinator], coordinator: BridgeCoordinator
-) -> None:
+def _watch_owner(coordinator: BridgeCoordinator) -> None:
     """Let go of the entities when somebody else makes them, and come back when nobody does.
 
     There is no fight over them: who wants them back says so in the issue about it. Nor do we guess
     what a bridge of a generation we do not know may mean.
     """
+    entries, entry = coordinator.hass.config_entries, coordinator.entry
     is_lost = False
 
     @callback
@@ -99,12 +95,11 @@ def _watch_owner(
         nonlocal is_lost
         is_ours = coordinator.info.get("entities") == COMPONENT
         if coordinator.dormant and coordinator.readable and (is_ours or not is_lost):
-            hass.config_entries.async_schedule_reload(entry.entry_id)
+            entries.async_schedule_reload(entry.entry_id)
         elif not coordinator.dormant and not (coordinator.readable and is_ours):
             is_lost = coordinator.readable
             coordinator.dormant = True
-            entry.async_create_task(
-                hass, hass.config_entries.async_unload_platforms(entry, PLATFORMS)
-            )
+            unload = entries.async_unload_platforms(entry, PLATFORMS)
+            entry.async_create_task(coordinator.hass, unload)
 
     entry.async_on_unload(coordinator.async_listen(look))

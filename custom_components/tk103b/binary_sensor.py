@@ -1,32 +1,12 @@
 """What is on or off: a vehicle's inputs, its alarms from first ring to their end, connections."""
 
-from __future__ import annotations
-
 from typing import override
 
 from homeassistant.components.binary_sensor import BinarySensorEntity
-from homeassistant.core import HomeAssistant
-from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
-from .coordinator import Tk103bConfigEntry
-from .entity import (
-    BridgeEntity,
-    VehicleEntity,
-    async_add_bridge_entities,
-    async_add_vehicle_entities,
-)
+from .entity import BridgeEntity, VehicleEntity, setup_of
 
 PARALLEL_UPDATES = 0
-
-
-async def async_setup_entry(
-    _hass: HomeAssistant,
-    entry: Tk103bConfigEntry,
-    async_add_entities: AddConfigEntryEntitiesCallback,
-) -> None:
-    """Add those of the bridge and of each vehicle."""
-    async_add_bridge_entities(entry, "binary_sensor", async_add_entities, BridgeOnline)
-    async_add_vehicle_entities(entry, "binary_sensor", async_add_entities, VehicleBinarySensor)
 
 
 class VehicleBinarySensor(VehicleEntity, BinarySensorEntity):
@@ -56,3 +36,6 @@ class BridgeOnline(BridgeEntity, BinarySensorEntity):
     @override
     def is_on(self) -> bool:
         return self.coordinator.online
+
+
+async_setup_entry = setup_of("binary_sensor", VehicleBinarySensor, BridgeOnline)

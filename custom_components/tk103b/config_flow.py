@@ -1,10 +1,9 @@
 """How a bridge gets in: found by MQTT, named by hand, or followed to where it has moved."""
 
-from __future__ import annotations
-
 import asyncio
 import json
 import secrets
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any, cast, override
 
@@ -21,15 +20,7 @@ from homeassistant.config_entries import (
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.data_entry_flow import AbortFlow
 from homeassistant.exceptions import HomeAssistantError
-from homeassistant.helpers.selector import (
-    NumberSelector,
-    NumberSelectorConfig,
-    NumberSelectorMode,
-    SelectSelector,
-    SelectSelectorConfig,
-    SelectSelectorMode,
-    TextSelector,
-)
+from homeassistant.helpers.selector import selector
 from homeassistant.helpers.service_info.mqtt import MqttServiceInfo
 
 from .const import (
@@ -42,8 +33,8 @@ from .const import (
     DOMAIN,
 )
 from .contract import ALARM_KINDS, MANUFACTURER, Info, Topics
-from .coordinator import lookup
-from .issues import too_far_apart
+from .coordinator import json_object, lookup
+from .issues import async_forget_hand_back, too_far_apart
 
 DEFAULT_BASE_TOPIC = "tk103b"
 """What a bridge uses that was told no other."""
@@ -54,7 +45,10 @@ PATIENCE_S = 5
 LONGEST_STALE_MIN = 10_080
 """A week."""
 
-_ASK_BASE_TOPIC = probatio.Schema({probatio.Required(CONF_BASE_TOPIC): TextSelector()})
+_ASK_BASE_TOPIC = probatio.Schema({probatio.Required(CONF_BASE_TOPIC): selector({"text": {}})})
+
+type Answers = dict[str, Any] | None
+"""What a person has filled in, None where nobody was asked yet."""
 
 
 class ProbeError(Exception):
@@ -67,27 +61,43 @@ async def async_probe(hass: HomeAssistant, base_topic: str) -> Info:
     A question rather than a look at what is retained: a bridge that is gone leaves that behind, and
     one whose broker does not let us ask could not be taken over from. Raises ProbeError.
     """
+    info = await async_ask(hass, base_topic, "info")
+    names = ("instance", "namespace", "entities")
+    if not isinstance(info, dict) or not all(isinstance(info.get(name), str) for name in names):
+        raise ProbeError("not_understood")
+    if apart := too_far_apart(info.get("schema")):
+        raise ProbeError(apart)
+    # What its configuration says wins over all that can be asked of it.
+    if lookup(info, "config.home_assistant.entities") == "off":
+        raise ProbeError("entities_off")
+    return cast(Info, info)
+
+
+async def async_ask(
+    hass: HomeAssistant, base_topic: str, verb: str, body: Mapping[str, str] | None = None
+) -> Any:  # noqa: ANN401 - what it answers, the verb alone knows
+    """Ask a bridge that needs no entry, and return the `data` of its answer. Raises ProbeError."""
     topics, transaction = Topics(base_topic), secrets.token_hex(8)
     listening, answered = asyncio.Event(), hass.loop.create_future()
 
     @callback
     def hear(message: mqtt.ReceiveMessage) -> None:
-        answer = _object(message.payload)
+        answer = json_object(str(message.payload)) or {}
         if answer.get("transaction") == transaction and not answered.done():
-            answered.set_result(answer.get("data"))
+            answered.set_result(answer)
 
-    if not mqtt.is_connected(hass):
+    if not await mqtt.async_wait_for_mqtt_client(hass) or not mqtt.is_connected(hass):
         raise ProbeError("mqtt_not_connected")
-    heard_on = topics.response("info")
+    heard_on = topics.response(verb)
     forget = await mqtt.async_subscribe(hass, heard_on, hear, qos=1)
     unwatch = mqtt.async_on_subscribe_done(hass, heard_on, 1, listening.set)
     try:
         async with asyncio.timeout(PATIENCE_S):
             # Asked before we listen, it would answer to nobody.
             await listening.wait()
-            question = json.dumps({"transaction": transaction})
-            await mqtt.async_publish(hass, topics.request("info"), question, qos=1)
-            info = await answered
+            question = json.dumps({**(body or {}), "transaction": transaction})
+            await mqtt.async_publish(hass, topics.request(verb), question, qos=1)
+            answer = await answered
     except TimeoutError:
         raise ProbeError("no_bridge") from None
     except HomeAssistantError:
@@ -95,7 +105,9 @@ async def async_probe(hass: HomeAssistant, base_topic: str) -> Info:
     finally:
         unwatch()
         forget()
-    return _checked(info)
+    if answer.get("status") != "ok":
+        raise ProbeError("not_understood")
+    return answer.get("data")
 
 
 class Tk103bConfigFlow(ConfigFlow, domain=DOMAIN):
@@ -115,7 +127,7 @@ class Tk103bConfigFlow(ConfigFlow, domain=DOMAIN):
         return Tk103bOptionsFlow()
 
     @override
-    async def async_step_user(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
+    async def async_step_user(self, user_input: Answers = None) -> ConfigFlowResult:
         """Ask where the bridge is, and whether it is there."""
         if not await mqtt.async_wait_for_mqtt_client(self.hass):
             return self.async_abort(reason="mqtt_not_configured")
@@ -123,14 +135,13 @@ class Tk103bConfigFlow(ConfigFlow, domain=DOMAIN):
         if user_input is not None:
             errors = await self._async_look(user_input[CONF_BASE_TOPIC])
             if not errors:
-                await self._async_identify()
                 return await self._async_step_next(confirmed=True)
         return self._ask_base_topic("user", self._base_topic, errors)
 
     @override
     async def async_step_mqtt(self, discovery_info: MqttServiceInfo) -> ConfigFlowResult:
         """Take up what a bridge says of itself on ``bridge/discovery``."""
-        said = _object(discovery_info.payload)
+        said = json_object(str(discovery_info.payload)) or {}
         instance, base_topic = said.get(CONF_INSTANCE), said.get(CONF_BASE_TOPIC)
         if not (isinstance(instance, str) and instance and _base_topic(base_topic)):
             return self.async_abort(reason="invalid_discovery_info")
@@ -143,33 +154,25 @@ class Tk103bConfigFlow(ConfigFlow, domain=DOMAIN):
             # nothing is changed for it.
             self._abort_if_unique_id_configured()
             return await self.async_step_confirm()
-        await self._async_identify(moved=True)
         return await self._async_step_next(confirmed=False)
 
-    async def async_step_confirm(
-        self, user_input: dict[str, Any] | None = None
-    ) -> ConfigFlowResult:
+    async def async_step_confirm(self, user_input: Answers = None) -> ConfigFlowResult:
         """Ask whether a bridge that was found is wanted."""
         errors: dict[str, str] = {}
         if user_input is not None:
             errors = await self._async_look(self._base_topic)
             if not errors:
-                await self._async_identify()
                 return await self._async_step_next(confirmed=True)
         return self._ask("confirm", errors)
 
-    async def async_step_take_over(
-        self, user_input: dict[str, Any] | None = None
-    ) -> ConfigFlowResult:
+    async def async_step_take_over(self, user_input: Answers = None) -> ConfigFlowResult:
         """Say that every vehicle would appear twice, and ask whether to take the entities over.
 
         The taking over itself is part of setting the entry up.
         """
         return self._ask("take_over") if user_input is None else self._create()
 
-    async def async_step_new_instance(
-        self, user_input: dict[str, Any] | None = None
-    ) -> ConfigFlowResult:
+    async def async_step_new_instance(self, user_input: Answers = None) -> ConfigFlowResult:
         """Ask whether this is the bridge of an entry that we have, set up anew."""
         before = self._predecessor()
         if before is None:  # its entry has been removed meanwhile
@@ -180,9 +183,7 @@ class Tk103bConfigFlow(ConfigFlow, domain=DOMAIN):
             before, unique_id=self.unique_id, data=self._data(), reason="reconfigure_successful"
         )
 
-    async def async_step_reconfigure(
-        self, user_input: dict[str, Any] | None = None
-    ) -> ConfigFlowResult:
+    async def async_step_reconfigure(self, user_input: Answers = None) -> ConfigFlowResult:
         """Follow the bridge of an entry to another base topic, or to another instance id."""
         entry = self._get_reconfigure_entry()
         errors: dict[str, str] = {}
@@ -213,18 +214,19 @@ class Tk103bConfigFlow(ConfigFlow, domain=DOMAIN):
             self._info = await async_probe(self.hass, self._base_topic)
         except ProbeError as error:
             return {"base": str(error)}
+        if self._info["entities"] != "component":
+            async_forget_hand_back(self.hass, self._info["instance"])
         return {}
 
-    async def _async_identify(self, *, moved: bool = False) -> None:
-        """Abort where this bridge has an entry, which follows it if it has `moved`."""
-        await self.async_set_unique_id(
-            self._info["instance"], raise_on_progress=self.source != SOURCE_USER
-        )
-        updates = {CONF_BASE_TOPIC: self._base_topic} if moved else None
-        self._abort_if_unique_id_configured(updates=updates)
-
     async def _async_step_next(self, *, confirmed: bool) -> ConfigFlowResult:
-        """Go on to what has to be asked of a bridge that has answered, or make its entry."""
+        """Go on to what has to be asked of a bridge that has answered, or make its entry.
+
+        Where it has one already, that follows it if it was found elsewhere.
+        """
+        instance = self._info["instance"]
+        await self.async_set_unique_id(instance, raise_on_progress=self.source != SOURCE_USER)
+        updates = None if confirmed else {CONF_BASE_TOPIC: self._base_topic}
+        self._abort_if_unique_id_configured(updates=updates)
         if self._predecessor() is not None:
             return await self.async_step_new_instance()
         if self._info["entities"] == "discovery":
@@ -278,7 +280,7 @@ class Tk103bConfigFlow(ConfigFlow, domain=DOMAIN):
 class Tk103bOptionsFlow(OptionsFlowWithReload):
     """Which alarms become entities, and when silence makes a vehicle unavailable."""
 
-    async def async_step_init(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
+    async def async_step_init(self, user_input: Answers = None) -> ConfigFlowResult:
         """Ask for the options."""
         if user_input is not None:
             return self.async_create_entry(data=_options(user_input))
@@ -292,25 +294,16 @@ class Tk103bOptionsFlow(OptionsFlowWithReload):
         )
 
 
+_ALARMS = {"options": [*ALARM_KINDS], "multiple": True, "mode": "dropdown"}
+_MINUTES = {"min": 0, "max": LONGEST_STALE_MIN, "step": 1, "mode": "box"}
 _OPTIONS = probatio.Schema(
     {
         # An empty choice is not sent at all, and means none.
-        probatio.Optional(CONF_ALARMS, default=list): SelectSelector(
-            SelectSelectorConfig(
-                options=list(ALARM_KINDS),
-                multiple=True,
-                mode=SelectSelectorMode.DROPDOWN,
-                translation_key="alarm",
-            )
+        probatio.Optional(CONF_ALARMS, default=list): selector(
+            {"select": {**_ALARMS, "translation_key": "alarm"}}
         ),
-        probatio.Required(CONF_STALE_AFTER_MIN): NumberSelector(
-            NumberSelectorConfig(
-                min=0,
-                max=LONGEST_STALE_MIN,
-                step=1,
-                unit_of_measurement="min",
-                mode=NumberSelectorMode.BOX,
-            )
+        probatio.Required(CONF_STALE_AFTER_MIN): selector(
+            {"number": {**_MINUTES, "unit_of_measurement": "min"}}
         ),
     }
 )
@@ -328,29 +321,8 @@ def _serves(entry: ConfigEntry) -> bool:
     return entry.state is ConfigEntryState.LOADED and entry.runtime_data.online is True
 
 
-def _checked(info: object) -> Info:
-    """Return an info that we can work with; raise ProbeError for any other."""
-    names = ("instance", "namespace", "entities")
-    if not isinstance(info, dict) or not all(isinstance(info.get(name), str) for name in names):
-        raise ProbeError("not_understood")
-    if apart := too_far_apart(info.get("schema")):
-        raise ProbeError(apart)
-    # What its configuration says wins over all that can be asked of it.
-    if lookup(info, "config.home_assistant.entities") == "off":
-        raise ProbeError("entities_off")
-    return cast(Info, info)
-
-
 def _base_topic(value: object) -> bool:
     """Return whether a base topic can be one."""
     with suppress(probatio.Invalid):
         return bool(mqtt.valid_publish_topic(value)) and value == str(value).strip("/ ")
     return False
-
-
-def _object(payload: object) -> dict[str, Any]:
-    """Return a JSON object, an empty one for anything else."""
-    with suppress(ValueError):
-        found = json.loads(payload) if isinstance(payload, str | bytes) else None
-        return found if isinstance(found, dict) else {}
-    return {}

@@ -1,7 +1,5 @@
 """Names the component's rooms share."""
 
-from __future__ import annotations
-
 from datetime import timedelta
 from typing import Final
 
@@ -34,6 +32,10 @@ SCHEMAS: Final = (SCHEMA, SCHEMA - 1)
 """The payloads we can read: the bridge's own generation and the one before."""
 
 REQUEST_TIMEOUT: Final = timedelta(seconds=10)
+AWAY_TIMEOUT: Final = timedelta(seconds=10)
+"""How long a person waits for a tracker that is not connected: a text message may reach it."""
+ANSWER_TIMEOUT: Final = timedelta(seconds=70)
+"""How long for the next step of a command; the bridge gives a tracker a minute to answer."""
 RETAINED_TIMEOUT: Final = timedelta(seconds=10)
 """How long a broker may take to hand over what it retains of a bridge."""
 LOAD_TIMEOUT: Final = timedelta(seconds=5)

@@ -43,7 +43,7 @@ class Topics:
 
     @property
     def bridge_discovery(self) -> str:
-        """Retained, small and stable: what a component needs to find this bridge."""
+        """Retained `Discovery`: what a component needs to find this bridge."""
         return f"{self.base}/bridge/discovery"
 
     @property
@@ -53,7 +53,7 @@ class Topics:
 
     @property
     def bridge_event(self) -> str:
-        """What happened, once: ``{"type": ..., "at": ..., ...}``."""
+        """`Happening`: what happened, once."""
         return f"{self.base}/bridge/event"
 
     @property
@@ -68,6 +68,16 @@ class Topics:
     def response(self, verb: str) -> str:
         """Return where its answer appears."""
         return f"{self.base}/bridge/response/{verb}"
+
+    @property
+    def sms_in(self) -> str:
+        """`TextMessage`s that a gateway has received."""
+        return f"{self.base}/sms/in"
+
+    @property
+    def sms_out(self) -> str:
+        """`TextMessage`s for a gateway to send."""
+        return f"{self.base}/sms/out"
 
     def vehicle(self, key: str, leaf: str) -> str:
         """Return a topic of one vehicle; `leaf` is one of `VEHICLE_LEAVES`."""
@@ -162,6 +172,43 @@ class TripPayload(TypedDict, total=False):
     seq: int
 
 
+CommandStatus = Literal["queued", "sent", "acknowledged", "refused", "postponed", "timed_out"]
+
+
+class CommandResult(TypedDict, total=False):
+    """``command/result``: one step of a command. After one that is `final` no other follows.
+
+    A `postponed` one is final, and may still be acknowledged when the tracker has obeyed.
+    """
+
+    id: str
+    """Given by the bridge; the same in every step of a command."""
+    command: str
+    status: CommandStatus
+    final: bool
+    at: str
+    reason: str
+    """Why it was refused or timed out: a word that the documentation explains."""
+    error: str
+    """What is wrong with a command that could not be read."""
+    answer: str
+    """The tracker's own words."""
+    advice: str
+    """What to try, where nothing has answered."""
+    via: str
+    """How it was sent: tcp, udp or sms."""
+    transaction: str | float
+    """As whoever gave it named it."""
+    epoch: str
+    seq: int
+
+
+TextMessage = TypedDict(
+    "TextMessage", {"from": str, "to": str, "text": str, "time": str, "id": str}, total=False
+)
+"""``sms/in`` (from, text, time) and ``sms/out`` (to, text, and the id of the command in it)."""
+
+
 class State(TypedDict, total=False):
     """``state``: everything folded. What is absent is unknown."""
 
@@ -231,7 +278,57 @@ class Info(TypedDict, total=False):
     entities: Owner
     permit_join: bool
     permit_join_end: str
+    log_level: str
+    """From which level on is logged now."""
+    restart_required: bool
+    """Options were changed that hold only when the bridge has started anew."""
     config: dict[str, Any]
+
+
+class Discovery(TypedDict):
+    """``bridge/discovery``: small, and the same until the bridge is another one."""
+
+    instance: str
+    namespace: str
+    schema: int
+    base_topic: str
+
+
+EventKind = Literal[
+    "tracker_pending", "tracker_accepted", "vehicle_removed", "connected", "disconnected",
+    "duplicate_session", "join_contested", "alarm_acknowledged", "wrong_time_zone", "upload",
+    "overtaken", "duplicate_bridge",
+]  # fmt: skip
+
+
+class Happening(TypedDict, total=False):
+    """``bridge/event``: what happened, once. Which fields there are depends on the type."""
+
+    type: EventKind
+    at: str
+    vehicle: str
+    """Its key."""
+    id: str
+    """The tracker's."""
+    transport: str
+    protocol: str
+    """Empty where the tracker has not said anything yet."""
+    ids: list[str]
+    """Of the trackers that came while one was let in: none of them was."""
+    alarms: str
+    """Kinds that a person has seen, with commas between."""
+    minutes: str
+    """How far the zone of the tracker's clock is from UTC."""
+    day: str
+    """Of the memory card that is being uploaded."""
+    points: int
+    """So many have come up to now."""
+    done: bool
+    """Whether that was all."""
+    sink: str
+    """The output that was behind."""
+    count: int
+    """So many reports were removed before it had them."""
 
 
 class Guest(TypedDict, total=False):
@@ -261,6 +358,8 @@ class VehicleRow(TypedDict, total=False):
     """Fields of a fix or status that its tracker has given at least once."""
     alarms: list[str]
     """Alarm kinds that have rung at least once."""
+    commands: list[str]
+    """What its tracker obeys and its owner allows."""
     private: bool
     """True: no place leaves the bridge."""
     advice: str
@@ -322,8 +421,9 @@ class Entity:
     """One entity of a vehicle or of the bridge, whoever renders it.
 
     `field` is a dotted path in the payload of `source`. An entity with `always` exists from the
-    start, another one once its field has been reported. Ids join vehicle and entity with ``_``, so
-    no key may end in ``_`` and another key of its platform: two vehicles could meet in one id.
+    start, one with `commands` where its tracker obeys them, another once its field was reported.
+    Ids join vehicle and entity with ``_``, so no key may end in ``_`` and another key of its
+    platform: two vehicles could meet in one id.
     """
 
     key: str
@@ -344,6 +444,8 @@ class Entity:
     """The alarm kind whose episode a binary sensor shows; its entity appears when it first rang."""
     on: str = ""
     """The text that means on, for a binary sensor whose field is a text."""
+    commands: tuple[str, ...] = ()
+    """What a press sends, or switching on and off; its tracker must obey them all."""
     component_only: bool = False
     """MQTT discovery has no words for it."""
 
@@ -431,6 +533,12 @@ ENTITIES: tuple[Entity, ...] = (
            always=True, category="config", icon="mdi:incognito"),
     Entity(key="acknowledge", platform="button", name="Acknowledge alarms", source="devices",
            always=True, icon="mdi:bell-check"),
+    Entity(key="locate", platform="button", name="Locate", source="devices",
+           commands=("request_position",), icon="mdi:crosshairs-gps"),
+    Entity(key="resume_engine", platform="button", name="Resume engine", source="devices",
+           commands=("engine_resume",), icon="mdi:engine-outline"),
+    Entity(key="guard", platform="switch", name="Guard", source="state", field="armed",
+           commands=("arm", "disarm"), icon="mdi:shield-car"),
     _binary(key="ignition", name="Ignition", field="ignition", always=True,
             device_class="running", icon="mdi:engine"),
     _binary(key="motion", name="Motion", field="motion", always=True, device_class="moving"),

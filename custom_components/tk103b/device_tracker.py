@@ -4,29 +4,17 @@ A tracker's every write is a new state with a new time, and a person follows whi
 trackers wrote last: so it writes for a new fix and for nothing else.
 """
 
-from __future__ import annotations
-
 from typing import Any, override
 
 from homeassistant.components.device_tracker import SourceType, TrackerEntity
-from homeassistant.core import HomeAssistant, callback
-from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
+from homeassistant.core import callback
 from homeassistant.util import dt as dt_util
 
 from .contract import Entity, Position
-from .coordinator import BridgeCoordinator, Tk103bConfigEntry
-from .entity import VehicleEntity, async_add_vehicle_entities
+from .coordinator import BridgeCoordinator
+from .entity import VehicleEntity, setup_of
 
 PARALLEL_UPDATES = 0
-
-
-async def async_setup_entry(
-    _hass: HomeAssistant,
-    entry: Tk103bConfigEntry,
-    async_add_entities: AddConfigEntryEntitiesCallback,
-) -> None:
-    """Add the tracker of each vehicle."""
-    async_add_vehicle_entities(entry, "device_tracker", async_add_entities, VehicleTracker)
 
 
 class VehicleTracker(VehicleEntity, TrackerEntity):
@@ -53,9 +41,8 @@ class VehicleTracker(VehicleEntity, TrackerEntity):
 
     def _take(self, position: Position) -> bool:
         """Take over a fix that is newer than the one shown, or the news that none is known."""
-        if position and not _newer(position, self._fix):
-            return False
-        if not position and not self._fix:
+        is_news = _newer(position, self._fix) if position else bool(self._fix)
+        if not is_news:
             return False
         self._fix = position
         self._attr_latitude = position.get("latitude")
@@ -68,3 +55,6 @@ def _newer(position: Position, shown: Position) -> bool:
     time = dt_util.parse_datetime(position.get("fix_time", ""))
     before = dt_util.parse_datetime(shown.get("fix_time", ""))
     return time is not None and (before is None or time > before)
+
+
+async_setup_entry = setup_of("device_tracker", VehicleTracker)

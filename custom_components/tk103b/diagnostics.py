@@ -4,8 +4,6 @@ Only what the contract names and this file does not hold back is shown: a field 
 adds stays hidden until somebody has thought about it.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -14,71 +12,31 @@ from homeassistant.components.diagnostics import REDACTED
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.device_registry import DeviceEntry
 
+from . import contract
 from .const import CONF_ALARMS, CONF_STALE_AFTER_MIN
-from .contract import (
-    ALARM_KINDS,
-    AlarmPayload,
-    Devices,
-    Episode,
-    Guest,
-    Health,
-    Info,
-    Position,
-    Sources,
-    State,
-    TripPayload,
-    VehicleRow,
-)
 from .coordinator import BridgeCoordinator, Tk103bConfigEntry
 from .entity import vehicle_of
 
 PAYLOADS = (
-    AlarmPayload,
-    Devices,
-    Episode,
-    Guest,
-    Health,
-    Info,
-    Position,
-    Sources,
-    State,
-    TripPayload,
-    VehicleRow,
-)
+    contract.AlarmPayload, contract.Devices, contract.Episode, contract.Guest, contract.Health,
+    contract.Info, contract.Position, contract.Sources, contract.State, contract.TripPayload,
+    contract.VehicleRow,
+)  # fmt: skip
 
-PRIVATE = frozenset(
-    {
-        # Where it is, or has been.
-        "latitude",
-        "longitude",
-        "altitude_m",
-        "course_deg",
-        "cell",
-        "start",
-        "end",
-        # Whose it is. A key may be made of a tracker's number.
-        "id",
-        "trackers",
-        "key",
-        "name",
-        "owner",
-        "icon",
-        # Which bridge it is, and where: addresses, and what its owner wrote.
-        "instance",
-        "namespace",
-        "listen",
-        "config",
-        "advice",
-        "keyword",
-        "journal_fault",
-    }
-)
+PRIVATE = frozenset({
+    # Where it is, or has been.
+    "latitude", "longitude", "altitude_m", "course_deg", "cell", "start", "end",
+    # Whose it is. A key may be made of a tracker's number.
+    "id", "trackers", "key", "name", "owner", "icon",
+    # Which bridge it is, and where: addresses, and what its owner wrote.
+    "instance", "namespace", "listen", "config", "advice", "keyword", "journal_fault",
+})  # fmt: skip
 
 SINKS = frozenset({"mqtt", "owntracks", "relay"})
 
 SHOWN = (
     frozenset(name for payload in PAYLOADS for name in payload.__annotations__)
-    | frozenset(ALARM_KINDS)
+    | frozenset(contract.ALARM_KINDS)
     | SINKS
     | {CONF_ALARMS, CONF_STALE_AFTER_MIN}
 ) - PRIVATE
@@ -117,7 +75,10 @@ def shown(value: Any) -> Any:  # noqa: ANN401 - JSON
     """Return a JSON value with what is not to be shown redacted."""
     match value:
         case Mapping():
-            return {_word(name): _field(name, held) for name, held in value.items()}
+            known = SHOWN | PRIVATE
+            return {
+                name if name in known else "**": _field(name, held) for name, held in value.items()
+            }
         case str():
             return value if _HARMLESS.fullmatch(value) else _NUMBER.sub("**", value)
         case Iterable():
@@ -138,10 +99,6 @@ def _settings(held: Any) -> Any:  # noqa: ANN401 - JSON
     return held if isinstance(held, int | float) else REDACTED
 
 
-def _word(name: str) -> str:
-    return name if name in SHOWN or name in PRIVATE else "**"
-
-
 def _bridge(coordinator: BridgeCoordinator) -> dict[str, Any]:
     return {
         "online": coordinator.online,
@@ -152,13 +109,8 @@ def _bridge(coordinator: BridgeCoordinator) -> dict[str, Any]:
 
 
 def _vehicle(coordinator: BridgeCoordinator, key: str) -> dict[str, Any]:
-    vehicle = coordinator.vehicles.get(key)
-    if vehicle is None:
+    if (vehicle := coordinator.vehicles.get(key)) is None:
         return {}
-    return {
-        "row": shown(vehicle.row),
-        "position": shown(vehicle.position),
-        "state": shown(vehicle.state),
-        "last_alarm": shown(vehicle.last_alarm),
-        "removed": not coordinator.has_vehicle(key),
-    }
+    leaves = ("row", "position", "state", "last_alarm")
+    said = {leaf: shown(getattr(vehicle, leaf)) for leaf in leaves}
+    return {**said, "removed": not coordinator.has_vehicle(key)}

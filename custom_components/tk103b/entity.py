@@ -1,34 +1,25 @@
 """Entities as the contract declares them, and the devices they belong to."""
 
-from __future__ import annotations
-
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, override
 
 from homeassistant.const import EntityCategory
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers import device_registry as dr
-from homeassistant.helpers.device_registry import DeviceEntry, DeviceInfo
+from homeassistant.helpers.device_registry import DeviceInfo
 from homeassistant.helpers.entity import Entity as HomeAssistantEntity
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
 from .const import DOMAIN
-from .contract import (
-    BRIDGE_ENTITIES,
-    BRIDGE_KEY,
-    MANUFACTURER,
-    Entity,
-    VehicleRow,
-    device_id,
-)
-from .coordinator import BridgeCoordinator, Tk103bConfigEntry, VehicleData, lookup
+from .contract import BRIDGE_ENTITIES, BRIDGE_KEY, MANUFACTURER, Entity, device_id
+from .coordinator import BridgeCoordinator, Tk103bConfigEntry, lookup
 
 BRIDGE_NAME = "TK103B Bridge"
 TIMELESS_FIELDS = frozenset({"link", "last_seen", "fix_time", "parked_since", "private"})
 """What stays true of a vehicle whose tracker has fallen silent."""
 
 
-class _ContractEntity(HomeAssistantEntity):
+class ContractEntity(HomeAssistantEntity):
     """One declared entity. What it is comes from the table, what it shows from its platform."""
 
     _attr_has_entity_name = True
@@ -48,11 +39,20 @@ class _ContractEntity(HomeAssistantEntity):
         self._attr_device_class = declared.device_class
         # Said even where it is none: Home Assistant makes trackers diagnostic, and diagnostic ones
         # are left out where an automation names their device: arriving would trigger nothing.
-        self._attr_entity_category = (
-            EntityCategory(declared.category) if declared.category else None
-        )
+        category = declared.category
+        self._attr_entity_category = EntityCategory(category) if category else None
         self._attr_entity_registry_enabled_default = declared.enabled
         self._attr_device_info = DeviceInfo(identifiers={(DOMAIN, device)})
+
+    @property
+    def source(self) -> Mapping[str, Any]:
+        """The latest payload that its field stands in."""
+        raise NotImplementedError
+
+    @property
+    def value(self) -> Any:  # noqa: ANN401 - JSON
+        """What its field says now, None where that is unknown."""
+        return lookup(self.source, self.declared.field)
 
     @property
     @override
@@ -68,7 +68,7 @@ class _ContractEntity(HomeAssistantEntity):
         self.async_write_ha_state()
 
 
-class BridgeEntity(_ContractEntity):
+class BridgeEntity(ContractEntity):
     """An entity of the bridge itself; it follows info, devices, health and state."""
 
     def __init__(self, coordinator: BridgeCoordinator, declared: Entity) -> None:
@@ -76,33 +76,25 @@ class BridgeEntity(_ContractEntity):
         super().__init__(coordinator, declared, device, device)
 
     @property
-    def value(self) -> Any:  # noqa: ANN401 - JSON
-        """What its field says now, None where that is unknown."""
-        sources: Mapping[str, Mapping[str, Any]] = {
-            "info": self.coordinator.info,
-            "health": self.coordinator.health,
-        }
-        return lookup(sources[self.declared.source], self.declared.field)
+    @override
+    def source(self) -> Mapping[str, Any]:
+        is_health = self.declared.source == "health"
+        return self.coordinator.health if is_health else self.coordinator.info
 
 
-class VehicleEntity(_ContractEntity):
+class VehicleEntity(ContractEntity):
     """An entity of a vehicle; it follows the topic of its source."""
 
     def __init__(self, coordinator: BridgeCoordinator, declared: Entity, key: str) -> None:
         super().__init__(coordinator, declared, device_id(coordinator.namespace, key), key)
         self.key = key
-        self._vehicle = coordinator.vehicles[key]
+        self.vehicle = coordinator.vehicles[key]
         self._was_available = True
 
     @property
-    def vehicle(self) -> VehicleData:
-        """The latest its vehicle said."""
-        return self._vehicle
-
-    @property
-    def value(self) -> Any:  # noqa: ANN401 - JSON
-        """What its field in the state says now, None where that is unknown."""
-        return lookup(self.vehicle.state, self.declared.field)
+    @override
+    def source(self) -> Mapping[str, Any]:
+        return self.vehicle.state
 
     @property
     @override
@@ -147,53 +139,53 @@ class VehicleEntity(_ContractEntity):
             self.async_write_ha_state()
 
 
-@callback
-def async_add_vehicle_entities(
-    entry: Tk103bConfigEntry,
+type PlatformSetup = Callable[
+    [HomeAssistant, Tk103bConfigEntry, AddConfigEntryEntitiesCallback], Coroutine[Any, Any, None]
+]
+
+
+def setup_of(
     platform: str,
-    async_add_entities: AddConfigEntryEntitiesCallback,
-    make: Callable[[BridgeCoordinator, Entity, str], VehicleEntity],
-) -> None:
-    """Add a platform's entities of all vehicles, now and whenever new ones are due."""
-    coordinator = entry.runtime_data
+    of_vehicle: Callable[[BridgeCoordinator, Entity, str], VehicleEntity],
+    of_bridge: Callable[[BridgeCoordinator, Entity], BridgeEntity] | None = None,
+) -> PlatformSetup:
+    """Return a platform's `async_setup_entry`: it adds what the contract declares, once due."""
 
-    @callback
-    def add(key: str, entities: tuple[Entity, ...]) -> None:
-        async_add_entities(
-            make(coordinator, declared, key)
-            for declared in entities
-            if declared.platform == platform
-        )
+    async def async_setup_entry(
+        _hass: HomeAssistant,
+        entry: Tk103bConfigEntry,
+        async_add_entities: AddConfigEntryEntitiesCallback,
+    ) -> None:
+        coordinator = entry.runtime_data
 
-    entry.async_on_unload(coordinator.async_listen_entities(add))
+        @callback
+        def add(key: str, entities: tuple[Entity, ...]) -> None:
+            async_add_entities(
+                of_vehicle(coordinator, declared, key)
+                for declared in entities
+                if declared.platform == platform
+            )
+
+        if of_bridge is not None:
+            async_add_entities(
+                of_bridge(coordinator, declared)
+                for declared in BRIDGE_ENTITIES
+                if declared.platform == platform
+            )
+        entry.async_on_unload(coordinator.async_listen_entities(add))
+
+    return async_setup_entry
 
 
 @callback
-def async_add_bridge_entities(
-    entry: Tk103bConfigEntry,
-    platform: str,
-    async_add_entities: AddConfigEntryEntitiesCallback,
-    make: Callable[[BridgeCoordinator, Entity], BridgeEntity],
-) -> None:
-    """Add a platform's entities of the bridge itself."""
-    async_add_entities(
-        make(entry.runtime_data, declared)
-        for declared in BRIDGE_ENTITIES
-        if declared.platform == platform
-    )
-
-
-@callback
-def async_register_devices(
-    hass: HomeAssistant, entry: Tk103bConfigEntry, coordinator: BridgeCoordinator
-) -> None:
+def async_register_devices(coordinator: BridgeCoordinator) -> None:
     """Register the bridge and its vehicles, or bring what is known of them up to date.
 
     The bridge comes first: a vehicle names it as the device it is reached through.
     """
-    registry = dr.async_get(hass)
+    registry, entry_id = dr.async_get(coordinator.hass), coordinator.entry.entry_id
     bridge = registry.async_get_or_create(
-        config_entry_id=entry.entry_id,
+        config_entry_id=entry_id,
         identifiers={(DOMAIN, device_id(coordinator.namespace, BRIDGE_KEY))},
         name=BRIDGE_NAME,
         manufacturer=MANUFACTURER,
@@ -201,25 +193,15 @@ def async_register_devices(
         sw_version=coordinator.info.get("version"),
     )
     for row in coordinator.devices["vehicles"]:
-        _register_vehicle(registry, entry, coordinator, row, bridge)
-
-
-def _register_vehicle(
-    registry: dr.DeviceRegistry,
-    entry: Tk103bConfigEntry,
-    coordinator: BridgeCoordinator,
-    row: VehicleRow,
-    bridge: DeviceEntry,
-) -> None:
-    protocol = row.get("protocol")
-    registry.async_get_or_create(
-        config_entry_id=entry.entry_id,
-        identifiers={(DOMAIN, device_id(coordinator.namespace, row["key"]))},
-        name=row.get("name", row["key"]),
-        manufacturer=MANUFACTURER,
-        model=f"TK103 family ({protocol})" if protocol else "TK103 family",
-        via_device_id=bridge.id,
-    )
+        protocol = row.get("protocol")
+        registry.async_get_or_create(
+            config_entry_id=entry_id,
+            identifiers={(DOMAIN, device_id(coordinator.namespace, row["key"]))},
+            name=row.get("name", row["key"]),
+            manufacturer=MANUFACTURER,
+            model=f"TK103 family ({protocol})" if protocol else "TK103 family",
+            via_device_id=bridge.id,
+        )
 
 
 def vehicle_of(namespace: str, device: dr.AnyDeviceEntry) -> str | None:

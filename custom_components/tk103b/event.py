@@ -4,21 +4,19 @@ Delivery is at least once, and what a broker had retained is no news: an event i
 had not come before. The exception is an alarm that rang while nobody here listened.
 """
 
-from __future__ import annotations
-
 from collections import deque
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, override
 
 from homeassistant.components.event import EventEntity
 from homeassistant.core import CoreState, HomeAssistant, callback
-from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 from homeassistant.helpers.start import async_at_started
 from homeassistant.util import dt as dt_util
 
 from .contract import IGNITION_EVENTS, TRIP_EVENTS, Entity
-from .coordinator import BridgeCoordinator, Tk103bConfigEntry
-from .entity import VehicleEntity, async_add_vehicle_entities
+from .coordinator import BridgeCoordinator
+from .entity import VehicleEntity, setup_of
 
 PARALLEL_UPDATES = 0
 
@@ -30,20 +28,6 @@ TOLD_OF_STATE = ("last_seen", "epoch", "seq")
 PLACE = {"latitude", "longitude"}
 
 type Mark = tuple[Any, ...]
-
-
-async def async_setup_entry(
-    _hass: HomeAssistant,
-    entry: Tk103bConfigEntry,
-    async_add_entities: AddConfigEntryEntitiesCallback,
-) -> None:
-    """Add the events of each vehicle."""
-    async_add_vehicle_entities(entry, "event", async_add_entities, _vehicle_event)
-
-
-def _vehicle_event(coordinator: BridgeCoordinator, declared: Entity, key: str) -> VehicleEvent:
-    kinds = {"alarm": AlarmEvent, "trip": TripEvent, "state": IgnitionEvent}
-    return kinds[declared.source](coordinator, declared, key)
 
 
 class VehicleEvent(VehicleEntity, EventEntity):
@@ -118,8 +102,9 @@ class AlarmEvent(VehicleEvent):
     @override
     async def async_added_to_hass(self) -> None:
         await super().async_added_to_hass()
-        for leaf, heard in (("last_alarm", self._heard_last), ("state", self._heard_state)):
-            self.async_on_remove(self.coordinator.async_listen_vehicle(self.key, leaf, heard))
+        listen = partial(self.coordinator.async_listen_vehicle, self.key)
+        self.async_on_remove(listen("last_alarm", self._heard_last))
+        self.async_on_remove(listen("state", lambda *_: self._tell_missed()))
         last = self.state_attributes
         if last.get("event_type"):
             self._told.append(_mark(last["event_type"], last))
@@ -147,20 +132,16 @@ class AlarmEvent(VehicleEvent):
     def _heard(self, payload: dict[str, Any], retained: bool) -> None:
         if retained or "event_type" not in payload:
             return
-        if self.hass.state is not CoreState.running:
+        if self.hass.state is CoreState.running:
+            self._tell(payload["event_type"], payload)
+        else:
             self._waiting.append(payload)
-            return
-        self._tell(payload["event_type"], payload)
 
     @callback
     def _heard_last(self, payload: dict[str, Any], retained: bool) -> None:  # noqa: FBT001 - a listener's signature
         if retained:
             self._missed = payload
             self._tell_missed()
-
-    @callback
-    def _heard_state(self, _payload: dict[str, Any], _retained: bool) -> None:  # noqa: FBT001 - a listener's signature
-        self._tell_missed()
 
     @callback
     @override
@@ -224,3 +205,11 @@ def _mark(event_type: str, payload: Mapping[str, Any]) -> Mark:
 def _time(alarm: Mapping[str, Any]) -> float:
     time = dt_util.parse_datetime(str(alarm.get("time", "")))
     return time.timestamp() if time is not None else 0.0
+
+
+def _vehicle_event(coordinator: BridgeCoordinator, declared: Entity, key: str) -> VehicleEvent:
+    kinds = {"alarm": AlarmEvent, "trip": TripEvent, "state": IgnitionEvent}
+    return kinds[declared.source](coordinator, declared, key)
+
+
+async_setup_entry = setup_of("event", _vehicle_event)

@@ -3,13 +3,10 @@
 points, trips --legs--> points on one way --FORMATS[name]--> text
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import pairwise
-from types import MappingProxyType
 from typing import Any
 from xml.etree import ElementTree as ET
 
@@ -86,9 +83,9 @@ def geojson(name: str, points: Sequence[Point], trips: Sequence[TripPayload]) ->
     return json.dumps({"type": "FeatureCollection", "features": features}) + "\n"
 
 
-FORMATS: Mapping[str, Callable[[str, Sequence[Point], Sequence[TripPayload]], str]] = (
-    MappingProxyType({"gpx": gpx, "geojson": geojson})
-)
+type Format = Callable[[str, Sequence[Point], Sequence[TripPayload]], str]
+
+FORMATS: Mapping[str, Format] = {"gpx": gpx, "geojson": geojson}
 
 
 def _trip_of(points: Sequence[Point], trips: Sequence[TripPayload]) -> Iterator[int]:
@@ -96,12 +93,14 @@ def _trip_of(points: Sequence[Point], trips: Sequence[TripPayload]) -> Iterator[
 
     So a trip of which no point is left still parts what lies around it.
     """
+    moment_of = datetime.fromisoformat
+    spans = [(moment_of(trip["started_at"]), moment_of(trip["ended_at"])) for trip in trips]
     number = 0
     for point in points:
         moment = _time(point)
-        while number < len(trips) and _moment(trips[number]["ended_at"]) < moment:
+        while number < len(spans) and spans[number][1] < moment:
             number += 1
-        within = number < len(trips) and _moment(trips[number]["started_at"]) <= moment
+        within = number < len(spans) and spans[number][0] <= moment
         yield number if within else -number - 1
 
 
@@ -141,8 +140,4 @@ def _feature(geometry: dict[str, Any], properties: dict[str, Any]) -> dict[str, 
 
 
 def _time(point: Point) -> datetime:
-    return _moment(point["time"])
-
-
-def _moment(text: str) -> datetime:
-    return datetime.fromisoformat(text)
+    return datetime.fromisoformat(point["time"])

@@ -6,11 +6,10 @@ devices, and never deleted. The bridge lets go first, and takes its discovery pa
 when we say that we have everything.
 """
 
-from __future__ import annotations
-
 import asyncio
 import logging
-from hashlib import sha256
+from collections.abc import Callable, Iterable, Mapping
+from datetime import timedelta
 
 from homeassistant.components.mqtt import DOMAIN as MQTT
 from homeassistant.config_entries import ConfigEntry
@@ -18,40 +17,35 @@ from homeassistant.core import Event, EventStateChangedData, HomeAssistant, call
 from homeassistant.exceptions import ConfigEntryNotReady, HomeAssistantError
 from homeassistant.helpers import device_registry as dr
 from homeassistant.helpers import entity_registry as er
-from homeassistant.helpers import issue_registry as ir
 from homeassistant.helpers.entity import entity_sources
 from homeassistant.helpers.event import async_track_state_change_event
 
 from .const import CONF_NAMESPACE, DOMAIN, LOAD_TIMEOUT, PLATFORMS, RELEASE_TIMEOUT
-from .contract import (
-    BRIDGE_ENTITIES,
-    BRIDGE_KEY,
-    ENTITIES,
-    GUEST_SLOTS,
-    Entity,
-    device_id,
-)
-from .coordinator import BridgeCoordinator, Tk103bConfigEntry
+from .contract import BRIDGE_ENTITIES, BRIDGE_KEY, ENTITIES, GUEST_SLOTS, Owner, device_id
+from .coordinator import BridgeCoordinator, failure
 from .entity import async_register_devices, vehicle_of
+from .issues import async_ask_for_hand_back
 
 _LOGGER = logging.getLogger(__name__)
 
-COMPONENT, DISCOVERY = "component", "discovery"
+COMPONENT: Owner = "component"
+DISCOVERY: Owner = "discovery"
+CONFIRMED = {"owner": COMPONENT, "confirmed": True}
 
 
-async def async_take_over(
-    hass: HomeAssistant, entry: Tk103bConfigEntry, coordinator: BridgeCoordinator
-) -> None:
+async def async_take_over(coordinator: BridgeCoordinator) -> None:
     """Become the owner of the bridge's entities, and set up the platforms.
 
     Raises ConfigEntryNotReady where that fails on the way; then everything is as it was before.
     """
-    keys = [BRIDGE_KEY, *coordinator.vehicles]
-    theirs = _mqtt_entry(hass)
-    found = set() if theirs is None else _entity_ids(hass, theirs, coordinator.namespace, keys)
+    hass, entry = coordinator.hass, coordinator.entry
+    registries = _Registries(hass, entry, coordinator.vehicles)
+    found = registries.at_discovery()
     if coordinator.info.get("entities") == COMPONENT and not found:
-        async_register_devices(hass, entry, coordinator)
-        await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
+        await _async_show(coordinator)
+        # The bridge may wait for it since a take-over that did not come to its end.
+        confirmation = _async_try(coordinator, CONFIRMED)
+        entry.async_create_background_task(hass, confirmation, "confirm ownership")
         return
     has_moved = is_set_up = False
     try:
@@ -59,245 +53,241 @@ async def async_take_over(
         await coordinator.request("entities", {"owner": COMPONENT})
         await _async_released(hass, found)
         has_moved = True
-        if theirs is not None:
-            _move(hass, theirs, entry, coordinator.namespace, keys)
-        async_register_devices(hass, entry, coordinator)
-        await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
+        registries.drop_doubles()
+        registries.move(DOMAIN)
+        await _async_show(coordinator)
         is_set_up = True
-        await coordinator.request("entities", {"owner": COMPONENT, "confirmed": True})
+        await coordinator.request("entities", CONFIRMED)
     except (HomeAssistantError, ValueError) as error:
         if is_set_up:
             await hass.config_entries.async_unload_platforms(entry, PLATFORMS)
-        if has_moved and theirs is not None:
-            _move(hass, entry, theirs, coordinator.namespace, keys)
-        await _async_give_back(coordinator)
-        raise ConfigEntryNotReady(
-            translation_domain=DOMAIN,
-            translation_key="take_over_failed",
-            translation_placeholders={"error": str(error)},
-        ) from error
+        if has_moved:
+            registries.move(MQTT)
+        await _async_try(coordinator, {"owner": DISCOVERY})
+        raise failure(ConfigEntryNotReady, "take_over_failed", error=str(error)) from error
 
 
 async def async_hand_back(hass: HomeAssistant, entry: ConfigEntry) -> None:
     """Give the entities of a removed entry back to MQTT discovery.
 
-    Where the bridge cannot be asked to make them again, an issue names the command that does.
+    Where discovery has made them a second time, those are let go of first. Where the bridge cannot
+    be asked, what is still the entry's only is given back, and an issue says what is left to do.
     """
-    namespace = entry.data[CONF_NAMESPACE]
-    if (theirs := _mqtt_entry(hass)) is not None:
-        devices = dr.async_entries_for_config_entry(dr.async_get(hass), entry.entry_id)
-        vehicles = [key for device in devices if (key := vehicle_of(namespace, device))]
-        _move(hass, entry, theirs, namespace, [BRIDGE_KEY, *vehicles])
+    devices = dr.async_entries_for_config_entry(dr.async_get(hass), entry.entry_id)
+    keys = [key for device in devices if (key := vehicle_of(entry.data[CONF_NAMESPACE], device))]
+    registries = _Registries(hass, entry, keys)
     coordinator = BridgeCoordinator(hass, entry)
     try:
         await coordinator.async_setup()
-        if coordinator.info.get("entities") == COMPONENT:
+        is_ours = coordinator.info.get("entities") == COMPONENT
+        if registries.doubles():
+            is_ours = True
+            await coordinator.request("entities", {"owner": COMPONENT})
+            await _async_released(hass, registries.at_discovery())
+            registries.drop_doubles()
+        registries.move(MQTT)
+        if is_ours:
             await coordinator.request("entities", {"owner": DISCOVERY})
-    except HomeAssistantError:
-        ir.async_create_issue(
-            hass,
-            DOMAIN,
-            _issue_id(entry),
-            is_fixable=False,
-            is_persistent=True,
-            severity=ir.IssueSeverity.WARNING,
-            translation_key="hand_back",
-            translation_placeholders={
-                "title": entry.title,
-                "command": f"tk103b-bridge entities {DISCOVERY}",
-            },
-        )
+    except HomeAssistantError as error:
+        _LOGGER.debug("The bridge did not take its entities back: %s", error)
+        registries.move(MQTT)
+        async_ask_for_hand_back(hass, entry)
     finally:
         coordinator.async_shutdown()
 
 
-@callback
-def async_forget_hand_back(hass: HomeAssistant, entry: Tk103bConfigEntry) -> None:
-    """Delete the issue of an earlier hand-back: the bridge is ours again."""
-    ir.async_delete_issue(hass, DOMAIN, _issue_id(entry))
+async def _async_show(coordinator: BridgeCoordinator) -> None:
+    async_register_devices(coordinator)
+    entries = coordinator.hass.config_entries
+    await entries.async_forward_entry_setups(coordinator.entry, PLATFORMS)
 
 
-def _issue_id(entry: ConfigEntry) -> str:
-    # The instance itself is nobody's business, and issues stand in every download of diagnostics.
-    return f"hand_back_{sha256(str(entry.unique_id).encode()).hexdigest()[:12]}"
-
-
-async def _async_give_back(coordinator: BridgeCoordinator) -> None:
-    """Ask for discovery again; a bridge that does not answer is asked at the next attempt."""
+async def _async_try(coordinator: BridgeCoordinator, body: Mapping[str, object]) -> None:
+    """Name an owner; a bridge that does not answer is asked at the next attempt."""
     try:
-        await coordinator.request("entities", {"owner": DISCOVERY})
+        await coordinator.request("entities", body)
     except HomeAssistantError as error:
-        _LOGGER.debug("The bridge did not take its entities back: %s", error)
+        _LOGGER.debug("The bridge was not told %s: %s", body, error)
 
 
-async def _async_loaded(hass: HomeAssistant, entity_ids: set[str]) -> None:
+# --- waiting for MQTT discovery -------------------------------------------------------------------
+
+
+async def _async_loaded(hass: HomeAssistant, found: list[er.RegistryEntry]) -> None:
     """Wait a while until discovery has loaded what it knows of these: then all of it is let go.
 
     At Home Assistant's start it may still be at it. What it does not load, it has no payload for.
     """
-    registry = er.async_get(hass)
-    awaited = {
-        entity_id
-        for entity_id in entity_ids
-        if (found := registry.async_get(entity_id)) is not None and not found.disabled
-    }
-    if not awaited.difference(entity_sources(hass)):
-        return
-    loaded = asyncio.Event()
-
-    @callback
-    def look(_event: Event[EventStateChangedData]) -> None:
-        if not awaited.difference(entity_sources(hass)):
-            loaded.set()
-
-    stop = async_track_state_change_event(hass, awaited, look)
+    awaited = {entity.entity_id for entity in found if not entity.disabled}
     try:
-        async with asyncio.timeout(LOAD_TIMEOUT.total_seconds()):
-            await loaded.wait()
+        await _async_until(hass, awaited, awaited.issubset, LOAD_TIMEOUT)
     except TimeoutError:
         _LOGGER.debug("Not all entities of discovery are loaded")
-    finally:
-        stop()
 
 
-async def _async_released(hass: HomeAssistant, entity_ids: set[str]) -> None:
+async def _async_released(hass: HomeAssistant, found: list[er.RegistryEntry]) -> None:
     """Wait until none of the entities is loaded. Raises HomeAssistantError."""
-    released = asyncio.Event()
+    entity_ids = {entity.entity_id for entity in found}
+    try:
+        await _async_until(hass, entity_ids, entity_ids.isdisjoint, RELEASE_TIMEOUT)
+    except TimeoutError as error:
+        raise failure(HomeAssistantError, "not_released") from error
+
+
+async def _async_until(
+    hass: HomeAssistant,
+    entity_ids: set[str],
+    is_so: Callable[[Iterable[str]], bool],
+    patience: timedelta,
+) -> None:
+    """Wait until something is so of all loaded entities. Raises TimeoutError."""
+    done = asyncio.Event()
 
     @callback
     def look(_event: Event[EventStateChangedData] | None = None) -> None:
-        if entity_ids.isdisjoint(entity_sources(hass)):
-            released.set()
+        if is_so(entity_sources(hass)):
+            done.set()
 
     stop = async_track_state_change_event(hass, entity_ids, look)
     look()
     try:
-        async with asyncio.timeout(RELEASE_TIMEOUT.total_seconds()):
-            await released.wait()
-    except TimeoutError as error:
-        raise HomeAssistantError(
-            translation_domain=DOMAIN, translation_key="not_released"
-        ) from error
+        async with asyncio.timeout(patience.total_seconds()):
+            await done.wait()
     finally:
         stop()
 
 
-def _mqtt_entry(hass: HomeAssistant) -> ConfigEntry | None:
-    return next(iter(hass.config_entries.async_entries(MQTT)), None)
+# --- moving ---------------------------------------------------------------------------------------
 
 
-def _guest_buttons(namespace: str) -> set[str]:
-    """Return the unique ids of what discovery alone has: buttons for the trackers that wait."""
-    bridge = device_id(namespace, BRIDGE_KEY)
-    return {
-        f"{bridge}_{verb}_{slot}"
-        for verb in ("accept", "block")
-        for slot in range(1, GUEST_SLOTS + 1)
+def _made(platform: str, key: str, identifier: str) -> set[tuple[str, str]]:
+    """Return domain and unique id of whatever a platform makes of a vehicle or the bridge."""
+    made: set[tuple[str, str]] = {
+        (entity.platform, entity.unique_id(identifier))
+        for entity in (BRIDGE_ENTITIES if key == BRIDGE_KEY else ENTITIES)
+        if platform == DOMAIN or not entity.component_only
     }
+    if (platform, key) == (MQTT, BRIDGE_KEY):
+        # For the trackers that wait, which are issues here.
+        made |= {
+            ("button", f"{identifier}_{verb}_{slot}")
+            for verb in ("accept", "block")
+            for slot in range(1, GUEST_SLOTS + 1)
+        }
+    return made
 
 
-def _entity_ids(
-    hass: HomeAssistant, owner: ConfigEntry, namespace: str, keys: list[str]
-) -> set[str]:
-    """Return the ids of all entities that the owner has of the bridge and its vehicles."""
-    entities = er.async_get(hass)
-    buttons = {
-        entity_id
-        for unique_id in _guest_buttons(namespace)
-        if (entity_id := entities.async_get_entity_id("button", owner.domain, unique_id))
-    }
-    return buttons | {found.entity_id for found, _ in _entries(entities, owner, namespace, keys)}
+class _Registries:
+    """What Home Assistant's registries hold of a bridge and vehicles, for discovery and for us."""
 
+    def __init__(self, hass: HomeAssistant, entry: ConfigEntry, vehicles: Iterable[str]) -> None:
+        self._entities, self._devices = er.async_get(hass), dr.async_get(hass)
+        keys = (BRIDGE_KEY, *vehicles)
+        self._identifiers = {key: device_id(entry.data[CONF_NAMESPACE], key) for key in keys}
+        self._entry_ids = {DOMAIN: entry.entry_id}
+        for theirs in hass.config_entries.async_entries(MQTT)[:1]:
+            self._entry_ids[MQTT] = theirs.entry_id
 
-def _device(
-    devices: dr.DeviceRegistry, owner: ConfigEntry, namespace: str, key: str
-) -> dr.DeviceEntry | None:
-    return devices.async_get_device_by_identifier(
-        (owner.domain, device_id(namespace, key)), owner.entry_id
-    )
+    def at_discovery(self) -> list[er.RegistryEntry]:
+        """Return all entities that discovery has of them, disabled ones too."""
+        return [entity for key in self._identifiers for entity in self._of(MQTT, key)]
 
+    def doubles(self) -> list[er.RegistryEntry]:
+        """Return what discovery has made a second time."""
+        return [entity for entity in self.at_discovery() if self._has(DOMAIN, entity)]
 
-def _entries(
-    entities: er.EntityRegistry, owner: ConfigEntry, namespace: str, keys: list[str]
-) -> list[tuple[er.RegistryEntry, Entity]]:
-    """Return the registry entries that the owner has of what we declare, disabled ones too."""
-    return [
-        (found, declared)
-        for key in keys
-        for declared in (BRIDGE_ENTITIES if key == BRIDGE_KEY else ENTITIES)
-        if (
-            entity_id := entities.async_get_entity_id(
-                declared.platform,
-                owner.domain,
-                declared.unique_id(device_id(namespace, key)),
+    def drop_doubles(self) -> None:
+        """Remove the doubles, not loaded now: ours are those that people have set up.
+
+        What discovery has made besides goes to our devices.
+        """
+        for entity in self.doubles():
+            self._entities.async_remove(entity.entity_id)
+        for key in self._identifiers:
+            ours, theirs = self._device(DOMAIN, key), self._device(MQTT, key)
+            if ours and theirs and not self._is_shared(theirs, key):
+                for entity in self._on(theirs):
+                    self._entities.async_update_entity(entity.entity_id, device_id=ours.id)
+                self._devices.async_remove_device(theirs.id)
+
+    def move(self, to: str) -> None:
+        """Move everything, none of it loaded, to a platform; what that has of its own stays.
+
+        What it has no word for is removed. The entities go first: what is still the old entry's
+        when its device goes, goes with it.
+        """
+        if MQTT not in self._entry_ids:
+            return
+        old = MQTT if to == DOMAIN else DOMAIN
+        for key, identifier in self._identifiers.items():
+            made = _made(to, key, identifier)
+            for entity in self._of(old, key):
+                if (entity.domain, entity.unique_id) not in made:
+                    self._entities.async_remove(entity.entity_id)
+                elif not self._has(to, entity):
+                    self._entities.async_update_entity_platform(
+                        entity.entity_id, to, new_config_entry_id=self._entry_ids[to]
+                    )
+            if device := self._device(old, key):
+                self._move_device(device, key, old, to)
+
+    def _move_device(self, device: dr.DeviceEntry, key: str, old: str, to: str) -> None:
+        """Move a device with its id, name and area.
+
+        Where others have put something on it, or it has a twin, only its entities go there.
+        """
+        identifiers = {(to, self._identifiers[key])}
+        is_shared = self._is_shared(device, key)
+        there = self._device(to, key)
+        if there is None and not is_shared:
+            self._devices.async_update_device(
+                device.id, new_config_entry_id=self._entry_ids[to], new_identifiers=identifiers
             )
+            return
+        is_known = there is not None and to == DOMAIN
+        there = there or self._devices.async_get_or_create(
+            config_entry_id=self._entry_ids[to], identifiers=identifiers, name=device.name
         )
-        and (found := entities.async_get(entity_id))
-    ]
-
-
-@callback
-def _move(
-    hass: HomeAssistant, old: ConfigEntry, new: ConfigEntry, namespace: str, keys: list[str]
-) -> None:
-    """Move devices and entities, none of them loaded, from one config entry to the other.
-
-    The entities go first: what is still the old entry's when its device goes is removed with it.
-    """
-    entities, devices = er.async_get(hass), dr.async_get(hass)
-    for entity, declared in _entries(entities, old, namespace, keys):
-        is_taken = entities.async_get_entity_id(entity.domain, new.domain, entity.unique_id)
-        if is_taken and new.domain == DOMAIN:
-            # Ours is the one people have set up; this is the double it got while we were away.
-            entities.async_remove(entity.entity_id)
-        elif not is_taken and (new.domain == DOMAIN or not declared.component_only):
-            entities.async_update_entity_platform(
-                entity.entity_id, new.domain, new_config_entry_id=new.entry_id
+        if not is_known:
+            self._devices.async_update_device(
+                there.id,
+                name_by_user=device.name_by_user,
+                area_id=device.area_id,
+                labels=device.labels,
             )
-    left_behind = _guest_buttons(namespace) if old.domain == MQTT else None
-    for key in keys:
-        if (device := _device(devices, old, namespace, key)) is not None:
-            _move_device(entities, devices, device, device_id(namespace, key), new, left_behind)
+        for entity in self._on(device):
+            if entity.config_entry_id != self._entry_ids[old]:
+                self._entities.async_update_entity(entity.entity_id, device_id=there.id)
+        if not is_shared:
+            self._devices.async_remove_device(device.id)
 
+    def _of(self, platform: str, key: str) -> list[er.RegistryEntry]:
+        """Return what a platform has of a vehicle or the bridge, disabled ones too."""
+        return [
+            entity
+            for domain, unique_id in _made(platform, key, self._identifiers[key])
+            if (entity_id := self._entities.async_get_entity_id(domain, platform, unique_id))
+            and (entity := self._entities.async_get(entity_id))
+        ]
 
-def _move_device(  # noqa: PLR0913, PLR0917 - a device, by which name, and where to
-    entities: er.EntityRegistry,
-    devices: dr.DeviceRegistry,
-    device: dr.DeviceEntry,
-    identifier: str,
-    new: ConfigEntry,
-    left_behind: set[str] | None,
-) -> None:
-    """Move a device with its id, name and area.
+    def _has(self, platform: str, entity: er.RegistryEntry) -> bool:
+        found = self._entities.async_get_entity_id(entity.domain, platform, entity.unique_id)
+        return found is not None
 
-    Where it has a twin already only its entities go there. Entities that somebody else has put on
-    it keep it; `left_behind` are those that go with it, None means any.
-    """
-    on_it = er.async_entries_for_device(entities, device.id, include_disabled_entities=True)
-    is_shared = left_behind is not None and any(
-        entity.config_entry_id != new.entry_id and entity.unique_id not in left_behind
-        for entity in on_it
-    )
-    twin = devices.async_get_device_by_identifier((new.domain, identifier), new.entry_id)
-    if twin is None and not is_shared:
-        devices.async_update_device(
-            device.id,
-            new_config_entry_id=new.entry_id,
-            new_identifiers={(new.domain, identifier)},
+    def _on(self, device: dr.DeviceEntry) -> list[er.RegistryEntry]:
+        return er.async_entries_for_device(
+            self._entities, device.id, include_disabled_entities=True
         )
-        return
-    if twin is None:
-        twin = devices.async_get_or_create(
-            config_entry_id=new.entry_id, identifiers={(new.domain, identifier)}, name=device.name
+
+    def _device(self, platform: str, key: str) -> dr.DeviceEntry | None:
+        return self._devices.async_get_device_by_identifier(
+            (platform, self._identifiers[key]), self._entry_ids.get(platform, "")
         )
-        devices.async_update_device(
-            twin.id,
-            name_by_user=device.name_by_user,
-            area_id=device.area_id,
-            labels=device.labels,
+
+    def _is_shared(self, device: dr.DeviceEntry, key: str) -> bool:
+        """Whether a person has put MQTT entities of their own on a device."""
+        made = _made(MQTT, key, self._identifiers[key])
+        return any(
+            entity.platform == MQTT and (entity.domain, entity.unique_id) not in made
+            for entity in self._on(device)
         )
-    for entity in on_it:
-        if entity.config_entry_id == new.entry_id:
-            entities.async_update_entity(entity.entity_id, device_id=twin.id)
-    if not is_shared:
-        devices.async_remove_device(device.id)

@@ -1,7 +1,5 @@
 """The flows in which a person solves an issue; `issues` finds them and sees when they are gone."""
 
-from __future__ import annotations
-
 from typing import Any, override
 
 import probatio
@@ -10,19 +8,18 @@ from homeassistant.config_entries import ConfigEntryState
 from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import issue_registry as ir
-from homeassistant.helpers.selector import (
-    SelectOptionDict,
-    SelectSelector,
-    SelectSelectorConfig,
-    SelectSelectorMode,
-    TextSelector,
-)
+from homeassistant.helpers.selector import selector
 
+from .config_flow import Answers, ProbeError, async_ask, async_probe
 from .const import DOMAIN
-from .coordinator import BridgeCoordinator, Tk103bConfigEntry
+from .coordinator import Tk103bConfigEntry
+from .issues import hand_back
 
 LONGEST_NAME = 80
 """The bridge takes no longer text."""
+
+NOTHING = probatio.Schema({})
+"""Asked of a person: only to go on."""
 
 IssueData = dict[str, str | int | float | None]
 
@@ -31,8 +28,7 @@ async def async_create_fix_flow(
     _hass: HomeAssistant, _issue_id: str, data: IssueData | None
 ) -> RepairsFlow:
     """Return the flow for an issue, by its kind."""
-    kind = (data or {}).get("kind")
-    return FLOWS.get(str(kind), CheckFlow)()
+    return FLOWS.get(str((data or {}).get("kind")), CheckFlow)()
 
 
 class IssueFlow(RepairsFlow):
@@ -53,13 +49,13 @@ class IssueFlow(RepairsFlow):
     def _form(
         self,
         step_id: str,
-        schema: probatio.Schema | None = None,
+        schema: probatio.Schema = NOTHING,
         errors: dict[str, str] | None = None,
         refusal: str = "",
     ) -> RepairsFlowResult:
         return self.async_show_form(
             step_id=step_id,
-            data_schema=schema or probatio.Schema({}),
+            data_schema=schema,
             errors=errors,
             description_placeholders={**self._words(), "error": refusal},
         )
@@ -73,15 +69,13 @@ class IssueFlow(RepairsFlow):
 
 
 class CheckFlow(IssueFlow):
-    """For what is solved elsewhere: says how, and looks whether it was."""
+    """Nothing can be done from here: it says what to do, and looks whether it is done."""
 
-    async def async_step_init(self, _user_input: dict[str, Any] | None = None) -> RepairsFlowResult:
+    async def async_step_init(self, _user_input: Answers = None) -> RepairsFlowResult:
         """Begin."""
         return await self.async_step_confirm()
 
-    async def async_step_confirm(
-        self, user_input: dict[str, Any] | None = None
-    ) -> RepairsFlowResult:
+    async def async_step_confirm(self, user_input: Answers = None) -> RepairsFlowResult:
         """Tell what to do, until it has been done."""
         if user_input is None:
             return self._form("confirm")
@@ -106,72 +100,79 @@ class TakeOverFlow(CheckFlow):
         return "take_over_failed" if self._entry() is None else ""
 
 
+class HandBackFlow(CheckFlow):
+    """The bridge of an entry that is gone still has to make its entities again."""
+
+    @override
+    async def _unsolved(self) -> str:
+        base_topic = self._fact("base_topic")
+        try:
+            info = await async_probe(self.hass, base_topic)
+            if hand_back(info["instance"]).issue_id != self.issue_id:
+                return "other_bridge"
+            if info["entities"] == "component":
+                await async_ask(self.hass, base_topic, "entities", {"owner": "discovery"})
+        except ProbeError as error:
+            # What has no entities by its own configuration makes none for us either.
+            return str(error).removeprefix("entities_off")
+        return ""
+
+
 class PendingTrackerFlow(IssueFlow):
     """An unknown tracker: give it a name, or keep it out."""
 
-    async def async_step_init(self, _user_input: dict[str, Any] | None = None) -> RepairsFlowResult:
+    async def async_step_init(self, _user_input: Answers = None) -> RepairsFlowResult:
         """Ask which."""
         return self.async_show_menu(
             step_id="init", menu_options=["accept", "block"], description_placeholders=self._words()
         )
 
-    async def async_step_accept(
-        self, user_input: dict[str, Any] | None = None
-    ) -> RepairsFlowResult:
+    async def async_step_accept(self, user_input: Answers = None) -> RepairsFlowResult:
         """Ask for the name of the new vehicle."""
-        schema = probatio.Schema({probatio.Required("name"): TextSelector()})
+        schema = probatio.Schema({probatio.Required("name"): selector({"text": {}})})
         if user_input is None:
             return self._form("accept", schema)
         name = user_input["name"].strip()
         if not name or len(name) > LONGEST_NAME:
-            return self._form("accept", schema, errors={"name": "invalid_name"})
-        return await self._ask("accept", schema, {"name": name})
+            return self._form("accept", schema, {"name": "invalid_name"})
+        return await self._answer("accept", schema, name=name)
 
-    async def async_step_block(self, user_input: dict[str, Any] | None = None) -> RepairsFlowResult:
+    async def async_step_block(self, user_input: Answers = None) -> RepairsFlowResult:
         """Ask whether to hang up on it from now on."""
         if user_input is None:
             return self._form("block")
-        return await self._ask("block", probatio.Schema({}), {})
+        return await self._answer("block", NOTHING)
 
-    async def _ask(
-        self, step_id: str, schema: probatio.Schema, wish: dict[str, str]
-    ) -> RepairsFlowResult:
-        entry = self._entry()
-        if entry is None:
+    async def _answer(self, verb: str, schema: probatio.Schema, **wish: str) -> RepairsFlowResult:
+        if (entry := self._entry()) is None:
             return self.async_abort(reason="not_loaded")
         body = {"id": self._fact("id"), "waiting": True, **wish}
-        if refused := await _refusal(entry.runtime_data, f"device/{step_id}", body):
-            return self._form(step_id, schema, {"base": "refused"}, refused)
+        if refused := await _refusal(entry, f"device/{verb}", body):
+            return self._form(verb, schema, {"base": "refused"}, refused)
         return self.async_create_entry(data={})
 
 
 class SameKeyFlow(IssueFlow):
     """Two bridges have a vehicle with one key: one of them gives it up, with its history kept."""
 
-    async def async_step_init(self, _user_input: dict[str, Any] | None = None) -> RepairsFlowResult:
+    async def async_step_init(self, _user_input: Answers = None) -> RepairsFlowResult:
         """Begin."""
         return await self.async_step_keep()
 
-    async def async_step_keep(self, user_input: dict[str, Any] | None = None) -> RepairsFlowResult:
+    async def async_step_keep(self, user_input: Answers = None) -> RepairsFlowResult:
         """Ask which bridge keeps the vehicle, and have the other remove it."""
-        sides = {
-            entry.entry_id: (entry, self._fact(f"{side}_key"))
-            for side in ("first", "second")
-            if (entry := self._entry(side)) is not None
-        }
-        if len(sides) < 2:
+        first, second = self._entry("first_entry_id"), self._entry("second_entry_id")
+        if first is None or second is None:
             return self.async_abort(reason="not_loaded")
-        options = [
-            SelectOptionDict(value=entry_id, label=entry.title)
-            for entry_id, (entry, _) in sides.items()
-        ]
-        choice = SelectSelector(SelectSelectorConfig(options=options, mode=SelectSelectorMode.LIST))
+        options = [{"value": one.entry_id, "label": one.title} for one in (first, second)]
+        choice = selector({"select": {"options": options, "mode": "list"}})
         schema = probatio.Schema({probatio.Required("keeper"): choice})
         if user_input is None:
             return self._form("keep", schema)
-        keeper, _ = sides.pop(user_input["keeper"])
-        ((other, key),) = sides.values()
-        if refused := await _refusal(other.runtime_data, "device/remove", {"key": key}):
+        keeps_first = user_input["keeper"] == first.entry_id
+        keeper, other = (first, second) if keeps_first else (second, first)
+        key = self._fact("second_key" if keeps_first else "first_key")
+        if refused := await _refusal(other, "device/remove", {"key": key}):
             return self._form("keep", schema, {"base": "refused"}, refused)
         # Its entities could not all be added while the other's had their ids.
         self.hass.config_entries.async_schedule_reload(keeper.entry_id)
@@ -181,16 +182,17 @@ class SameKeyFlow(IssueFlow):
 FLOWS: dict[str, type[IssueFlow]] = {
     "double_ownership": TakeOverFlow,
     "entities_off": TakeOverFlow,
+    "hand_back": HandBackFlow,
     "pending_tracker": PendingTrackerFlow,
     "same_key": SameKeyFlow,
 }
 """What can be done from here; of all else is told where to do it."""
 
 
-async def _refusal(coordinator: BridgeCoordinator, verb: str, body: dict[str, Any]) -> str:
+async def _refusal(entry: Tk103bConfigEntry, verb: str, body: dict[str, Any]) -> str:
     """Ask a bridge; return why it would not, or ""."""
     try:
-        await coordinator.request(verb, body)
+        await entry.runtime_data.request(verb, body)
     except HomeAssistantError as error:
         return str(error)
     return ""

@@ -1,11 +1,8 @@
 """The actions: what people and automations ask of a bridge, in Home Assistant's words."""
 
-from __future__ import annotations
-
 import re
-import secrets
+from collections import defaultdict
 from collections.abc import Callable, Coroutine, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -25,11 +22,12 @@ from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
 from homeassistant.helpers import config_validation as cv
 from homeassistant.helpers import service
 from homeassistant.util import dt as dt_util
+from homeassistant.util.file import WriteError, write_utf8_file
 
-from . import export
+from . import commands, export
 from .const import DOMAIN
 from .contract import ALARM_KINDS
-from .coordinator import BridgeCoordinator
+from .coordinator import BridgeCoordinator, failure
 from .entity import vehicle_of
 
 DAY = timedelta(days=1)
@@ -56,81 +54,71 @@ class Vehicle(NamedTuple):
         """What people call it."""
         return self.coordinator.vehicles[self.key].row.get("name", self.key)
 
-    async def ask(self, verb: str, **body: str | bool) -> Any:  # noqa: ANN401 - what it answers, the verb alone knows
+    async def ask(self, verb: str, **body: str | bool) -> dict[str, Any]:
         """Ask its bridge something about it; what is empty is left out."""
         wish = {name: value for name, value in body.items() if value not in ("", False)}
-        return await self.coordinator.request(verb, {"key": self.key, **wish})
-
-
-class Span(NamedTuple):
-    """From when to when, aware."""
-
-    since: datetime
-    until: datetime
-
-    def body(self) -> dict[str, str]:
-        """Return it as a request has it."""
-        return {"from": self.since.isoformat(), "to": self.until.isoformat()}
+        answer: dict[str, Any] = await self.coordinator.request(verb, {"key": self.key, **wish})
+        return answer
 
 
 # --- the actions ----------------------------------------------------------------------------------
 
 
 async def _get_track(call: ServiceCall) -> ServiceResponse:
-    vehicle, span = _vehicle(call), _span(call)
-    everything = call.data["all_reports"]
-    pages = _Pages(vehicle, "get_track", {**span.body(), "all": everything}, MOST_POINTS)
-    return {"points": await pages.read("points"), "complete": pages.complete}
+    body = {**_span(call), "all": call.data["all_reports"]}
+    return await _pages(_vehicle(call), "get_track", body, MOST_POINTS)
 
 
 async def _get_trips(call: ServiceCall) -> ServiceResponse:
-    pages = _Pages(_vehicle(call), "get_trips", _span(call).body(), MOST_POINTS)
-    trips = await pages.read("trips")
-    return {"trips": trips, "stops": pages.others.get("stops", []), "complete": pages.complete}
+    return await _pages(_vehicle(call), "get_trips", _span(call), MOST_POINTS)
 
 
 async def _export_track(call: ServiceCall) -> ServiceResponse:
     vehicle, span, form = _vehicle(call), _span(call), call.data["format"]
     path = _folder(call.hass) / _file_name(call, vehicle, span)
-    track = _Pages(vehicle, "get_track", span.body(), MOST_EXPORTED)
-    points = await track.read("points")
-    if not track.complete:
-        raise _invalid("track_too_long", most=str(MOST_EXPORTED))
-    trips = await _Pages(vehicle, "get_trips", span.body(), MOST_EXPORTED).read("trips")
+    track = await _pages(vehicle, "get_track", span, MOST_EXPORTED)
+    if not track["complete"]:
+        raise failure(ServiceValidationError, "track_too_long", most=str(MOST_EXPORTED))
+    driven = await _pages(vehicle, "get_trips", span, MOST_EXPORTED)
+    points, trips = track["points"], driven["trips"]
 
     def make() -> None:
-        _write(path, export.FORMATS[form](vehicle.name, points, trips))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_utf8_file(str(path), export.FORMATS[form](vehicle.name, points, trips))
 
     try:
         await call.hass.async_add_executor_job(make)
-    except OSError as error:
-        raise HomeAssistantError(
-            translation_domain=DOMAIN,
-            translation_key="cannot_write",
-            translation_placeholders={"path": str(path), "error": error.strerror or str(error)},
-        ) from error
+    except (OSError, WriteError) as error:
+        told = {"path": str(path), "error": getattr(error, "strerror", None) or str(error)}
+        raise failure(HomeAssistantError, "cannot_write", **told) from error
     return {"path": str(path), "points": len(points), "trips": len(trips)}
 
 
 async def _accept_tracker(call: ServiceCall) -> ServiceResponse:
-    wish = {"id": call.data["tracker"], "name": call.data["name"]}
-    for field in ("key", "owner"):
-        if value := call.data.get(field):
-            wish[field] = value
+    wish = {name: call.data[name] for name in ("name", "key", "owner") if call.data.get(name)}
+    wish["id"] = call.data["tracker"]
     accepted: ServiceResponse = await _bridge(call).request("device/accept", wish)
     return accepted
 
 
 async def _replace_tracker(call: ServiceCall) -> ServiceResponse:
-    ask = partial(_vehicle(call).ask, "device/replace")
-    replaced: ServiceResponse = await ask(id=call.data["tracker"], old=call.data.get("old", ""))
-    return replaced
+    new, old = call.data["tracker"], call.data.get("old", "")
+    return await _vehicle(call).ask("device/replace", id=new, old=old)
 
 
 async def _acknowledge_alarm(call: ServiceCall) -> ServiceResponse:
-    ask = partial(_vehicle(call).ask, "device/acknowledge")
-    seen: ServiceResponse = await ask(alarm=call.data.get("alarm", ""))
-    return seen
+    return await _vehicle(call).ask("device/acknowledge", alarm=call.data.get("alarm", ""))
+
+
+async def _send_command(call: ServiceCall) -> ServiceResponse:
+    """Who asks for the response sees for himself what came of it; others are told in an error."""
+    vehicle, wait = _vehicle(call), call.data["wait"]
+    by = await commands.async_asker(call.hass, call.context)
+    wish = {**call.data.get("arguments", {}), "command": call.data["command"], "by": by}
+    step = await vehicle.coordinator.command(vehicle.key, wish, wait=wait)
+    if not call.return_response:
+        commands.complain(step, waiting_is_fine=not wait)
+    return commands.answer(step)
 
 
 type _Fields = dict[probatio.Marker, Any]
@@ -145,51 +133,43 @@ class _Action:
     """Only for people who may configure Home Assistant, and for automations."""
 
 
-_OF_VEHICLE: _Fields = {probatio.Required(ATTR_DEVICE_ID): cv.string}
+def _required(*names: str) -> _Fields:
+    return {probatio.Required(name): cv.string for name in names}
+
+
+def _optional(*names: str) -> _Fields:
+    return {probatio.Optional(name): cv.string for name in names}
+
+
+_OF_VEHICLE = _required(ATTR_DEVICE_ID)
 _IN_SPAN: _Fields = {
     **_OF_VEHICLE,
     probatio.Optional("start_time"): cv.datetime,
     probatio.Optional("end_time"): cv.datetime,
 }
+_ALL_REPORTS: _Fields = {probatio.Optional("all_reports", default=False): cv.boolean}
+_FORMAT: _Fields = {probatio.Optional("format", default="gpx"): probatio.In([*export.FORMATS])}
+_ALARM: _Fields = {probatio.Optional("alarm"): probatio.In(ALARM_KINDS)}
+_COMMAND: _Fields = {
+    **_required("command"),
+    probatio.Optional("arguments"): {str: object},
+    probatio.Optional("wait", default=True): cv.boolean,
+}
 
 ACTIONS: Mapping[str, _Action] = {
-    "get_track": _Action(
-        _get_track,
-        {**_IN_SPAN, probatio.Optional("all_reports", default=False): cv.boolean},
-        SupportsResponse.ONLY,
-    ),
+    "get_track": _Action(_get_track, _IN_SPAN | _ALL_REPORTS, SupportsResponse.ONLY),
     "get_trips": _Action(_get_trips, _IN_SPAN, SupportsResponse.ONLY),
-    "export_track": _Action(
-        _export_track,
-        {
-            **_IN_SPAN,
-            probatio.Optional("format", default="gpx"): probatio.In(tuple(export.FORMATS)),
-            probatio.Optional("file_name"): cv.string,
-        },
-    ),
+    "export_track": _Action(_export_track, _IN_SPAN | _FORMAT | _optional("file_name")),
     "accept_tracker": _Action(
         _accept_tracker,
-        {
-            probatio.Optional(ATTR_DEVICE_ID): cv.string,
-            probatio.Required("tracker"): cv.string,
-            probatio.Required("name"): cv.string,
-            probatio.Optional("key"): cv.string,
-            probatio.Optional("owner"): cv.string,
-        },
+        _required("tracker", "name") | _optional("key", "owner", ATTR_DEVICE_ID),
         admin=True,
     ),
     "replace_tracker": _Action(
-        _replace_tracker,
-        {
-            **_OF_VEHICLE,
-            probatio.Required("tracker"): cv.string,
-            probatio.Optional("old"): cv.string,
-        },
-        admin=True,
+        _replace_tracker, _OF_VEHICLE | _required("tracker") | _optional("old"), admin=True
     ),
-    "acknowledge_alarm": _Action(
-        _acknowledge_alarm, {**_OF_VEHICLE, probatio.Optional("alarm"): probatio.In(ALARM_KINDS)}
-    ),
+    "acknowledge_alarm": _Action(_acknowledge_alarm, _OF_VEHICLE | _ALARM),
+    "send_command": _Action(_send_command, _OF_VEHICLE | _COMMAND, admin=True),
 }
 
 
@@ -214,7 +194,8 @@ def _vehicle(call: ServiceCall) -> Vehicle:
     coordinator: BridgeCoordinator = entry.runtime_data
     key = vehicle_of(coordinator.namespace, device)
     if key is None or key not in coordinator.vehicles:
-        raise _invalid("not_a_vehicle", device=device.name_by_user or device.name or device.id)
+        name = device.name_by_user or device.name or device.id
+        raise failure(ServiceValidationError, "not_a_vehicle", device=name)
     return Vehicle(coordinator, key)
 
 
@@ -229,48 +210,35 @@ def _bridge(call: ServiceCall) -> BridgeCoordinator:
     return coordinator
 
 
-def _span(call: ServiceCall) -> Span:
+def _span(call: ServiceCall) -> dict[str, str]:
     """Return from when to when: the day before the end, and now, where nothing is said.
 
-    A time without a zone is one of Home Assistant's own.
+    In the words of a request. A time without a zone is one of Home Assistant's own.
     """
     until = dt_util.as_utc(call.data.get("end_time") or dt_util.utcnow())
     since = dt_util.as_utc(call.data.get("start_time") or until - DAY)
     if since >= until:
-        raise _invalid("start_after_end")
-    return Span(since, until)
+        raise failure(ServiceValidationError, "start_after_end")
+    return {"from": since.isoformat(), "to": until.isoformat()}
 
 
-class _Pages:
-    """What the bridge answers in pages, up to a bound of what is worth having at once."""
+async def _pages(
+    vehicle: Vehicle, verb: str, body: Mapping[str, str | bool], most: int
+) -> dict[str, Any]:
+    """Return an answer that comes in pages: its lists, put together, and whether it is `complete`.
 
-    def __init__(
-        self, vehicle: Vehicle, verb: str, body: Mapping[str, str | bool], most: int
-    ) -> None:
-        self._vehicle = vehicle
-        self._verb = verb
-        self._body = body
-        self._most = most
-        self.complete = False
-        """Nothing was left out."""
-        self.others: dict[str, list[Any]] = {}
-        """The other lists of the pages."""
-
-    async def read(self, field: str) -> list[Any]:
-        """Return a list of all pages, and keep the others. A page may be empty and not the last."""
-        found: list[Any] = []
-        after = ""
-        while len(found) < self._most:
-            page = await self._vehicle.ask(self._verb, **self._body, after=after)
-            found += page[field]
-            for name, more in page.items():
-                if name not in (field, "next"):
-                    self.others.setdefault(name, []).extend(more)
-            after = page.get("next", "")
-            if not after:
-                self.complete = len(found) <= self._most
-                break
-        return found[: self._most]
+    No list is longer than `most`: more is not worth having at once. A page may be empty and not
+    the last.
+    """
+    lists: defaultdict[str, list[Any]] = defaultdict(list)
+    after: str | None = ""
+    while after is not None and all(len(found) < most for found in lists.values()):
+        page = await vehicle.ask(verb, **body, after=after)
+        after = page.pop("next", None)
+        for name, more in page.items():
+            lists[name] += more
+    complete = after is None and all(len(found) <= most for found in lists.values())
+    return {**{name: found[:most] for name, found in lists.items()}, "complete": complete}
 
 
 # --- files ----------------------------------------------------------------------------------------
@@ -280,33 +248,16 @@ def _folder(hass: HomeAssistant) -> Path:
     folders = hass.config.media_dirs
     media = folders.get("local") or next(iter(folders.values()), None)
     if media is None:
-        raise _invalid("no_media_folder")
+        raise failure(ServiceValidationError, "no_media_folder")
     return Path(media) / FOLDER
 
 
-def _file_name(call: ServiceCall, vehicle: Vehicle, span: Span) -> str:
+def _file_name(call: ServiceCall, vehicle: Vehicle, span: Mapping[str, str]) -> str:
     """Return a name that leads nowhere else, with the ending of its format."""
-    days = (f"{dt_util.as_local(moment):%Y%m%d-%H%M}" for moment in span)
+    moments = (dt_util.as_local(datetime.fromisoformat(moment)) for moment in span.values())
+    days = (f"{moment:%Y%m%d-%H%M}" for moment in moments)
     name = call.data.get("file_name") or "_".join((vehicle.key, *days))
     if not _FILE_NAME.fullmatch(name):
-        raise _invalid("invalid_file_name", name=name)
+        raise failure(ServiceValidationError, "invalid_file_name", name=name)
     ending = f".{call.data['format']}"
     return name if name.lower().endswith(ending) else f"{name}{ending}"
-
-
-def _write(path: Path, text: str) -> None:
-    """Write a file whole or not at all, in place of one of the same name. Raises OSError."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{secrets.token_hex(8)}.part")
-    try:
-        draft.write_text(text, encoding="utf-8")
-        draft.replace(path)
-    finally:
-        with suppress(FileNotFoundError):
-            draft.unlink()
-
-
-def _invalid(key: str, **placeholders: str) -> ServiceValidationError:
-    return ServiceValidationError(
-        translation_domain=DOMAIN, translation_key=key, translation_placeholders=placeholders
-    )

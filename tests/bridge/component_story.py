@@ -9,7 +9,9 @@ knows what the other says. `python -m tests.bridge.component_story` writes it an
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
+import secrets
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -113,11 +115,14 @@ class Story:
         """Return a tracker's connection, a new one where it has none."""
         found = self._sessions.get(device_id)
         if found is None or found.closed:
+            connection = Connection(PROTOCOLS)
+            connection.receive_data(f"##,imei:{device_id},A;".encode())
+            assert [event.protocol for event in connection.events(self.now)] == ["gps103"]
             found = self._sessions[device_id] = Session(
                 transport="tcp",
                 peer=f"192.0.2.{device_id[-2:]}:4000",
                 address=f"192.0.2.{device_id[-2:]}",
-                connection=Connection(PROTOCOLS),
+                connection=connection,
                 send=lambda _: None,
                 close=lambda _: None,
                 since=self.now,
@@ -199,9 +204,11 @@ async def told(folder: Path) -> AsyncIterator[Story]:
     journal.epoch = "ef5b3afbda8ab4cc"
     journal.start(asyncio.get_running_loop())
     stopped = SimpleNamespace(monotonic=lambda: 1000.0)
+    numbers = (f"{number:08x}" for number in itertools.count(1))
     with (
         mock.patch.object(announcements, "_rss_mb", return_value=31.5),
         mock.patch.object(announcements, "time", stopped),
+        mock.patch.object(secrets, "token_hex", side_effect=numbers),
     ):
         story = Story(Config(), Registry.open(folder, NAMESPACE), journal)
         story.intake.watchers.append(story.sink)
@@ -232,6 +239,7 @@ async def _tell(story: Story) -> dict[str, Any]:
     scenes: dict[str, list[dict[str, Any]]] = {}
     answers: dict[str, dict[str, Any]] = {}
     await _day(story, scenes, answers)
+    await _commands(story, scenes, answers)
     await _decisions(story, scenes, answers)
     ours = {topic: said for topic, said in before.items() if topic.startswith(f"{base}/")}
     return {
@@ -276,6 +284,28 @@ async def _day(story: Story, scenes: dict[str, Any], answers: dict[str, Any]) ->
     answers["get_track first page"] = await story.asks("get_track", key="golf", limit=5, **DAY)
     answers["get_trips"] = await story.asks("get_trips", key="golf", **DAY)
     answers["no such vehicle"] = await story.asks("get_trips", key="bus")
+
+
+async def _commands(story: Story, scenes: dict[str, Any], answers: dict[str, Any]) -> None:
+    """What the golf is told, and what it answers."""
+
+    async def ended(keyword: str) -> None:
+        await story.says(report(story.now + timedelta(seconds=2), fix=None, keyword=keyword))
+        await eventually(lambda: all(one.final for one in golf.state.orders))
+
+    golf = story.intake.vehicles["golf"]
+    for command, answer in (("request_position", "tracker"), ("disarm", "mt"), ("arm", "lf")):
+        answers[command] = await story.asks(
+            "device/command", key="golf", command=command, by="home_assistant"
+        )
+        await eventually(lambda: golf.state.orders[-1].status == "sent")
+        await ended(answer)
+        scenes[command] = await story.scene()
+    answers["engine_stop"] = await story.asks("device/command", key="golf", command="engine_stop")
+    scenes["engine_stop"] = await story.scene()
+    answers["bad command"] = await story.asks(
+        "device/command", key="golf", command="set_interval", seconds=1
+    )
 
 
 async def _decisions(story: Story, scenes: dict[str, Any], answers: dict[str, Any]) -> None:

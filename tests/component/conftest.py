@@ -95,6 +95,7 @@ async def set_up(hass: HomeAssistant, bridge: FakeBridge, entry: MockConfigEntry
 async def running(
     hass: HomeAssistant, bridge: FakeBridge, entry: MockConfigEntry
 ) -> MockConfigEntry:
-    """The entry, set up, with a bridge that leaves the entities to it."""
+    """The entry, set up, with a bridge that leaves the entities to it. `asked` begins here."""
     await set_up(hass, bridge, entry)
+    bridge.asked.clear()
     return entry

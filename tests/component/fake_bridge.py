@@ -64,7 +64,8 @@ class FakeBridge:
 
     `asked` holds (verb, body) of every request, without its transaction. `answers` says by verb
     what it answers: data, or a callable of the body that returns data or raises `Refused`. What is
-    in `silent` is heard and not answered. `base_topic`, `instance`, `namespace`: another bridge.
+    in `silent` is heard and not answered. `steps`: what becomes of each command; empty:
+    what became of it in the story. `base_topic`, `instance`, `namespace`: another bridge.
     """
 
     def __init__(
@@ -86,6 +87,9 @@ class FakeBridge:
         """What it has retained last, by topic."""
         self.asked: list[tuple[str, Payload]] = []
         self.silent: set[str] = set()
+        self.steps: list[Payload] = []
+        self._transaction: Any = None
+        """Of the request that is being answered."""
         self._hidden: dict[str, Payload] = {}
         """The places of vehicles in private mode."""
         self.answers: dict[str, Any] = {
@@ -97,6 +101,7 @@ class FakeBridge:
             "device/replace": self._replace,
             "device/acknowledge": self._acknowledge,
             "device/private": self._private,
+            "device/command": self._command,
             "get_track": self._recorded("get_track"),
             "get_trips": self._recorded("get_trips"),
             "entities": self._entities,
@@ -216,6 +221,7 @@ class FakeBridge:
         body = json.loads(payload)
         assert isinstance(body, dict)
         verb, transaction = topic.removeprefix(prefix), body.pop("transaction", None)
+        self._transaction = transaction
         self.asked.append((verb, body))
         if verb in self.silent or self.payloads[self.topics.bridge_state] != ONLINE:
             return
@@ -307,6 +313,31 @@ class FakeBridge:
         left = {kind: one for kind, one in state["alarms"].items() if kind not in seen}
         self.tell(body["key"], "state", alarms=left)
         return {"key": body["key"], "alarms": seen}
+
+    def _command(self, body: Payload) -> Payload:
+        self._row(body["key"])
+        if body.get("seconds", 5) < 5:
+            raise Refused(self.samples["answers"]["bad command"]["response"]["error"])
+        told = [self.go_on(body["key"], body["command"], **step) for step in self._steps(body)]
+        return {name: one for name, one in told[0].items() if name not in ("epoch", "seq")}
+
+    def _steps(self, body: Payload) -> list[Payload]:
+        if self.steps:
+            return self.steps
+        scenes = self.samples["scenes"]
+        scene = scenes.get(body["command"], scenes["request_position"])
+        told = [said["payload"] for said in scene if said["topic"].endswith("/command/result")]
+        own = {"id", "at", "transaction", "command"}
+        return [{name: one for name, one in step.items() if name not in own} for step in told]
+
+    def go_on(self, key: str, command: str, **step: Any) -> Payload:
+        """Tell a step of the command that was asked for last."""
+        answers = self.samples["answers"]
+        first = answers.get(command, answers["request_position"])["response"]["data"]
+        own = {name: first[name] for name in ("id", "at")} | {"transaction": self._transaction}
+        told = {"final": False, **own, "command": command, **step}
+        self.say(self.topics.vehicle(key, "command/result"), told)
+        return told
 
     def _private(self, body: Payload) -> Payload:
         key, enabled = body["key"], body["enabled"]

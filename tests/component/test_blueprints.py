@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 import shutil
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
@@ -18,9 +20,13 @@ from homeassistant.helpers import entity_registry as er
 from homeassistant.setup import async_setup_component
 from pytest_homeassistant_custom_component.common import (
     MockConfigEntry,
+    async_fire_mqtt_message,
     async_fire_time_changed,
     async_mock_service,
 )
+from pytest_homeassistant_custom_component.typing import ClientSessionGenerator, MqttMockHAClient
+
+from .broker import Broker
 
 BLUEPRINTS = Path(__file__).parents[2] / "examples" / "blueprints"
 
@@ -228,60 +234,102 @@ async def test_low_battery(golf: Golf, automate: Automate) -> None:
     assert golf.messages()[1:] == ["The tracker's battery is low.", "The vehicle's battery is low."]
 
 
-async def test_arrived_or_left(
-    golf: Golf, automate: Automate, freezer: FrozenDateTimeFactory
-) -> None:
+Journey = Callable[[str, float], Awaitable[None]]
+
+
+@pytest.fixture
+def journey(golf: Golf, freezer: FrozenDateTimeFactory) -> Journey:
+    """Put the vehicle somewhere, `home` or `away`, or lose it from sight; let minutes go by."""
+
+    async def be(where: str, minutes: float) -> None:
+        state, zones, at = {
+            "home": ("home", {"in_zones": ["zone.home"]}, AT_HOME),
+            "away": ("not_home", {"in_zones": []}, AWAY),
+            "unavailable": ("unavailable", {}, {}),
+        }[where]
+        golf.hass.states.async_set("device_tracker.golf", state, {**zones, **at})
+        await some_rounds()
+        freezer.tick(timedelta(minutes=minutes))
+        async_fire_time_changed(golf.hass)
+        await some_rounds()
+
+    return be
+
+
+async def some_rounds() -> None:
+    """Let the loop go round: a run that waits for an arrival never comes to its end before."""
+    for _ in range(50):
+        await asyncio.sleep(0)
+
+
+LEFT, ARRIVED = "It has left: Home.", "It has arrived: Home."
+
+
+async def test_arrived_or_left(golf: Golf, automate: Automate, journey: Journey) -> None:
     await automate("arrived_or_left", tracker="device_tracker.golf", dwell={"minutes": 3})
 
-    async def is_there() -> None:
-        await golf.shows("device_tracker.golf", "home", in_zones=["zone.home"], **AT_HOME)
-
-    async def is_away() -> None:
-        await golf.shows("device_tracker.golf", "not_home", in_zones=[], **AWAY)
-
-    async def minutes(count: float) -> None:
-        freezer.tick(timedelta(minutes=count))
-        async_fire_time_changed(golf.hass)
-        await golf.hass.async_block_till_done()
-
-    await is_away()
-    await minutes(2)
-    await is_there()
-    await minutes(2)
-    await is_away()
-    await minutes(2)
+    await journey("away", 2)
+    await journey("home", 9)
+    assert golf.told == [], "it was never gone: nobody has been told that it had left"
+    await journey("away", 2)
     assert golf.told == []
-    await minutes(2)
-    assert golf.messages() == ["It has left: Home."]
+    await journey("away", 2)
+    assert golf.messages() == [LEFT]
     # That the bridge was away is no journey.
-    await golf.shows("device_tracker.golf", "unavailable")
-    await is_away()
-    await minutes(4)
-    await is_there()
-    await minutes(2)
-    await golf.shows("device_tracker.golf", "unavailable")
-    await is_there()
-    await minutes(4)
+    await journey("unavailable", 0)
+    await journey("away", 4)
+    await journey("home", 2)
+    await journey("unavailable", 0)
+    await journey("home", 4)
     assert golf.messages()[1:] == []
-    await is_away()
-    await minutes(1)
-    await is_there()
-    await minutes(4)
-    assert golf.messages()[1:] == ["It has arrived: Home."]
+    # Neither is a short visit.
+    await journey("away", 4)
+    assert golf.messages()[1:] == []
+    await journey("home", 4)
+    assert golf.messages()[1:] == [ARRIVED]
+    await journey("away", 4)
+    await journey("home", 4)
+    assert golf.messages()[2:] == [LEFT, ARRIVED]
 
 
-async def test_only_arriving_is_told(
-    golf: Golf, automate: Automate, freezer: FrozenDateTimeFactory
+@pytest.mark.parametrize(("when", "told"), [(["arrived"], [ARRIVED]), (["left"], [LEFT])])
+async def test_only_one_of_both_is_told(
+    golf: Golf, automate: Automate, journey: Journey, when: list[str], told: list[str]
 ) -> None:
-    await automate(
-        "arrived_or_left", tracker="device_tracker.golf", when=["arrived"], dwell={"seconds": 1}
-    )
-    for place, zones, at in (("not_home", [], AWAY), ("home", ["zone.home"], AT_HOME)):
-        await golf.shows("device_tracker.golf", place, in_zones=zones, **at)
-        freezer.tick(timedelta(seconds=2))
-        async_fire_time_changed(golf.hass)
-        await golf.hass.async_block_till_done()
-    assert golf.messages() == ["It has arrived: Home."]
+    dwell = {"seconds": 1}
+    await automate("arrived_or_left", tracker="device_tracker.golf", when=when, dwell=dwell)
+    await journey("away", 1)
+    await journey("home", 1)
+    assert golf.messages() == told
+
+
+async def test_arrives_while_it_is_still_told_that_it_left(
+    golf: Golf, automate: Automate, journey: Journey
+) -> None:
+    """What one likes to have done takes as long as one likes."""
+    also = [{"delay": {"minutes": 5}}]
+    tracker, dwell = "device_tracker.golf", {"minutes": 1}
+    await automate("arrived_or_left", tracker=tracker, dwell=dwell, also=also)
+    await journey("away", 2)
+    await journey("home", 4)
+    await journey("home", 4)
+    assert golf.messages() == [LEFT, ARRIVED]
+
+
+@pytest.mark.parametrize(
+    ("at_start", "told"), [("away", [ARRIVED]), ("home", [])], ids=["away", "at home"]
+)
+async def test_a_start_while_it_is_away_is_no_end_of_the_journey(
+    golf: Golf, automate: Automate, journey: Journey, at_start: str, told: list[str]
+) -> None:
+    await journey("unavailable", 0)
+    await automate("arrived_or_left", tracker="device_tracker.golf", dwell={"minutes": 3})
+    golf.hass.bus.async_fire("automation_reloaded")
+    await some_rounds()
+    await journey(at_start, 1)
+    await journey("away", 1)
+    await journey("home", 4)
+    assert golf.messages() == told
 
 
 async def test_overspeed(golf: Golf, automate: Automate, freezer: FrozenDateTimeFactory) -> None:
@@ -293,3 +341,97 @@ async def test_overspeed(golf: Golf, automate: Automate, freezer: FrozenDateTime
         async_fire_time_changed(golf.hass)
         await golf.hass.async_block_till_done()
     assert golf.messages() == ["It drives at 131 km/h."]
+
+
+Post = Callable[..., Awaitable[None]]
+
+
+@pytest.fixture
+async def post(
+    hass: HomeAssistant, mqtt: MqttMockHAClient, hass_client_no_auth: ClientSessionGenerator
+) -> Post:
+    """What a gateway does with a text that it has received."""
+    del mqtt
+    await async_setup_component(hass, "webhook", {})
+    client = await hass_client_no_auth()
+
+    async def to_webhook(**body: Any) -> None:
+        answer = await client.post("/api/webhook/a-long-one", **body)
+        assert answer.status == 200
+
+    return to_webhook
+
+
+FROM, TEXT = "+4915100000042", 'lat:52.520000\nlong:13.410000\n"it\'s": {{ 1 }}'
+
+
+@pytest.mark.parametrize(
+    ("posted", "time"),
+    [
+        pytest.param({"from": FROM, "text": TEXT}, "", id="as the bridge has it"),
+        pytest.param(
+            {"from": FROM, "text": TEXT, "receivedStamp": 1777622430500, "sim": "SIM1"},
+            1777622430.5,
+            id="milliseconds",
+        ),
+        pytest.param(
+            {
+                "event": "sms:received",
+                "payload": {
+                    "phoneNumber": FROM,
+                    "message": TEXT,
+                    "receivedAt": "2026-05-01T10:00:30.000+02:00",
+                },
+            },
+            "2026-05-01T10:00:30.000+02:00",
+            id="in an envelope",
+        ),
+        pytest.param({"sender": FROM, "body": TEXT, "date": 1777622430}, 1777622430, id="seconds"),
+    ],
+)
+async def test_sms_in(
+    automate: Automate,
+    broker: Broker,
+    post: Post,
+    caplog: pytest.LogCaptureFixture,
+    posted: dict[str, Any],
+    time: Any,
+) -> None:
+    await automate("sms_in", webhook="a-long-one", base_topic="cars")
+    await post(json=posted)
+    await broker.quiet()
+    assert "variable warning" not in caplog.text
+    [(topic, payload, retained)] = broker.heard
+    assert (topic, retained) == ("cars/sms/in", False)
+    assert json.loads(payload) == {"from": FROM, "text": TEXT, "time": time}
+
+
+async def test_sms_in_as_a_form_from_a_modem_and_nothing(
+    hass: HomeAssistant, automate: Automate, broker: Broker, post: Post
+) -> None:
+    await automate("sms_in", webhook="a-long-one")
+    for nothing in ({}, {"from": FROM}, {"text": TEXT}):
+        await post(json=nothing)
+    await post(data={"number": FROM, "content": "begin ok"})
+    modem = {"host": "192.0.2.1", "sms_id": 1, "from": FROM, "message": "resume ok"}
+    hass.bus.async_fire("netgear_lte_sms", modem)
+    await broker.quiet()
+    assert [json.loads(payload)["text"] for _, payload, _ in broker.heard] == [
+        "begin ok",
+        "resume ok",
+    ]
+    assert {topic for topic, *_ in broker.heard} == {"tk103b/sms/in"}
+
+
+@pytest.mark.usefixtures("mqtt")
+async def test_sms_out(hass: HomeAssistant, automate: Automate) -> None:
+    sent = async_mock_service(hass, "rest_command", "send_sms")
+    data = {"message": "{{ message }}", "target": "{{ [message.to] }}"}
+    await automate("sms_out", send=[{"action": "rest_command.send_sms", "data": data}])
+    said = {"to": FROM, "text": "resume246810", "id": "c0ffee01"}
+    for payload in ("not even JSON", "[]", "{}", json.dumps(said)):
+        async_fire_mqtt_message(hass, "tk103b/sms/out", payload)
+        await hass.async_block_till_done()
+    [call] = sent
+    assert call.data["message"] == {"to": FROM, "text": "resume246810"}
+    assert call.data["target"] == [FROM]

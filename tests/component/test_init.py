@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-
 import pytest
 from homeassistant.components.mqtt.models import DATA_MQTT
 from homeassistant.config_entries import ConfigEntryState
-from homeassistant.const import Platform
 from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import device_registry as dr
@@ -70,12 +67,6 @@ async def test_every_entity_as_it_is(
         )
         lines.append(" | ".join("" if fact is None else str(fact) for fact in facts))
     assert lines == snapshot
-
-
-@pytest.mark.parametrize("platform", PLATFORMS)
-def test_one_command_at_a_time_and_pushes_as_they_come(platform: Platform) -> None:
-    module = import_module(f"custom_components.tk103b.{platform}")
-    assert (platform in (Platform.BUTTON, Platform.SWITCH)) == module.PARALLEL_UPDATES
 
 
 async def test_entities_are_those_of_the_contract(

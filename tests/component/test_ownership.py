@@ -20,10 +20,11 @@ from homeassistant.helpers import entity_registry as er
 from homeassistant.helpers import issue_registry as ir
 from homeassistant.setup import async_setup_component
 from pytest_homeassistant_custom_component.common import MockConfigEntry
+from pytest_homeassistant_custom_component.typing import MqttMockHAClient
 
 from custom_components.tk103b import ownership
 from custom_components.tk103b.const import DOMAIN
-from custom_components.tk103b.contract import ENTITIES, device_id
+from custom_components.tk103b.contract import BRIDGE_KEY, ENTITIES, device_id
 
 from .conftest import set_up
 from .fake_bridge import GOLF, NAMESPACE, VAN, FakeBridge, Refused
@@ -33,6 +34,7 @@ RENAMED = "sensor.how_fast"
 DISABLED = "binary_sensor.golf_door"
 IN_AREA = "binary_sensor.golf_ignition"
 PERSON_ID = "person.ada"
+ACCEPT = "button.tk103b_bridge_accept_1"
 
 
 @pytest.fixture
@@ -226,15 +228,12 @@ async def test_hand_back_without_a_bridge_names_the_command(
 
 
 async def test_hand_back_without_mqtt(
-    hass: HomeAssistant,
-    lived_in: FakeBridge,
-    entry: MockConfigEntry,
-    monkeypatch: pytest.MonkeyPatch,
+    hass: HomeAssistant, lived_in: FakeBridge, entry: MockConfigEntry, mqtt: MqttMockHAClient
 ) -> None:
     await set_up(hass, lived_in, entry)
-    monkeypatch.setattr(ownership, "_mqtt_entry", lambda _: None)
-    lived_in.silent.add("entities")
-    monkeypatch.setattr("custom_components.tk103b.coordinator.REQUEST_TIMEOUT", timedelta())
+    [theirs] = hass.config_entries.async_entries(MQTT)
+    await hass.config_entries.async_remove(theirs.entry_id)
+    mqtt.connected = False
 
     await hass.config_entries.async_remove(entry.entry_id)
 
@@ -331,45 +330,63 @@ async def test_loses_ownership_and_does_not_fight(
     _assert_no_double(hass)
 
 
-async def test_what_it_learnt_while_discovery_had_it_comes_along(
-    hass: HomeAssistant, lived_in: FakeBridge, entry: MockConfigEntry
-) -> None:
-    await set_up(hass, lived_in, entry)
-    payload = lived_in.samples["discovery"]["homeassistant/device/tk103b_van/config"]
-    payload["components"]["fuel"] = {
+def _teach(bridge: FakeBridge) -> None:
+    """Have discovery make an entity there was none of before, and one that it alone has."""
+    topic = "homeassistant/device/tk103b_{}/config"
+    bridge.samples["discovery"][topic.format("bridge")]["components"]["accept_1"] = {
+        "platform": "button",
+        "unique_id": "tk103b_bridge_accept_1",
+        "default_entity_id": ACCEPT,
+        "name": "Accept 2222",
+        "command_topic": bridge.topics.request("device/accept"),
+    }
+    bridge.samples["discovery"][topic.format(VAN)]["components"]["fuel"] = {
         "platform": "sensor",
         "unique_id": "tk103b_van_fuel",
         "default_entity_id": "sensor.van_fuel",
         "name": "Fuel",
-        "state_topic": lived_in.topics.vehicle(VAN, "state"),
+        "state_topic": bridge.topics.vehicle(VAN, "state"),
     }
+    bridge.answers["entities"]({"owner": "discovery"})
+
+
+async def test_what_it_learnt_while_discovery_had_it_comes_along(
+    hass: HomeAssistant, lived_in: FakeBridge, entry: MockConfigEntry
+) -> None:
+    await set_up(hass, lived_in, entry)
     lived_in.answers["entities"]({"owner": "discovery"})
+    _teach(lived_in)
     await lived_in.settled()
     learnt = er.async_get(hass).async_get("sensor.van_fuel")
     assert learnt.platform == MQTT
+    assert ACCEPT in hass.states.async_entity_ids()
 
     await hass.config_entries.async_reload(entry.entry_id)
     await lived_in.settled()
     moved = er.async_get(hass).async_get("sensor.van_fuel")
     assert (moved.id, moved.platform) == (learnt.id, DOMAIN)
     assert moved.device_id == _device(hass, DOMAIN, VAN).id
+    assert er.async_get(hass).async_get(ACCEPT) is None, "trackers that wait are issues here"
     _assert_no_double(hass)
+
+
+async def _put_tyres_on(hass: HomeAssistant, bridge: FakeBridge, device: dict[str, Any]) -> str:
+    """Make somebody's own MQTT sensor on the device of their car; return its entity id."""
+    tyres = {
+        "unique_id": "tyres", "name": "Tyres", "state_topic": "garage/tyres", "device": device,
+    }  # fmt: skip
+    bridge.say("homeassistant/sensor/tyres/config", tyres, retain=True)
+    await bridge.settled()
+    entity_id = er.async_get(hass).async_get_entity_id("sensor", MQTT, "tyres")
+    assert er.async_get(hass).async_get(entity_id).device_id == _device(hass, MQTT, GOLF).id
+    return entity_id
 
 
 async def test_what_others_have_put_on_a_device_stays(
     hass: HomeAssistant, lived_in: FakeBridge, entry: MockConfigEntry
 ) -> None:
     """A person's own MQTT sensor on the device of their car is none of ours."""
-    own = {
-        "unique_id": "tyres",
-        "name": "Tyres",
-        "state_topic": "garage/tyres",
-        "device": {"identifiers": [device_id(NAMESPACE, GOLF)]},
-    }
-    lived_in.say("homeassistant/sensor/tyres/config", own, retain=True)
-    await lived_in.settled()
-    tyres = er.async_get(hass).async_get_entity_id("sensor", MQTT, "tyres")
-    assert er.async_get(hass).async_get(tyres).device_id == _device(hass, MQTT, GOLF).id
+    tyres = await _put_tyres_on(hass, lived_in, {"identifiers": [device_id(NAMESPACE, GOLF)]})
 
     await set_up(hass, lived_in, entry)
     lived_in.say("garage/tyres", "2.4")
@@ -386,12 +403,33 @@ async def test_what_others_have_put_on_a_device_stays(
     assert er.async_get(hass).async_get(tyres).device_id == _device(hass, MQTT, GOLF).id
 
 
-@pytest.mark.parametrize("owner", ["discovery", "off"])
-async def test_nothing_is_asked_back_that_was_lost_before(
-    hass: HomeAssistant, lived_in: FakeBridge, entry: MockConfigEntry, owner: str
+async def test_what_home_assistant_has_put_on_a_device_goes_along(
+    hass: HomeAssistant, lived_in: FakeBridge, entry: MockConfigEntry
 ) -> None:
+    """A helper made of an entity stands on its device, and needs no second one."""
+    golf = _device(hass, MQTT, GOLF).id
+    theirs = MockConfigEntry(domain="derivative")
+    theirs.add_to_hass(hass)
+    helper = er.async_get(hass).async_get_or_create(
+        "sensor", "derivative", "acceleration", config_entry=theirs, device_id=golf
+    )
+
+    for act in (
+        set_up(hass, lived_in, entry),
+        hass.config_entries.async_remove(entry.entry_id),
+    ):
+        await act
+        await lived_in.settled()
+        assert er.async_get(hass).async_get(helper.entity_id).device_id == golf
+    assert _device(hass, MQTT, GOLF).id == golf
+
+
+async def test_what_was_switched_off_before_is_left_off(
+    hass: HomeAssistant, lived_in: FakeBridge, entry: MockConfigEntry
+) -> None:
+    before = _kept(hass)
     await set_up(hass, lived_in, entry)
-    lived_in.answers["entities"]({"owner": owner})
+    lived_in.answers["entities"]({"owner": "off"})
     await lived_in.settled()
     asked = len(lived_in.asked)
 
@@ -400,6 +438,140 @@ async def test_nothing_is_asked_back_that_was_lost_before(
 
     assert len(lived_in.asked) == asked
     assert "hand_back" not in _issues(hass)
+    # Whoever switches discovery on some day finds everything as it was.
+    lived_in.answers["entities"]({"owner": "discovery"})
+    await lived_in.settled()
+    _assert_lived_in(hass, MQTT)
+    assert _kept(hass) == before
+
+
+# --- removed while it slept: discovery has made everything a second time --------------------------
+
+
+@pytest.fixture
+async def dormant(
+    hass: HomeAssistant, lived_in: FakeBridge, entry: MockConfigEntry
+) -> MockConfigEntry:
+    """The entry, whose bridge was told by hand to have its entities made by discovery."""
+    await set_up(hass, lived_in, entry)
+    lived_in.answers["entities"]({"owner": "discovery"})
+    await lived_in.settled()
+    assert er.async_get(hass).async_get(f"{TRACKER}_2").platform == MQTT
+    lived_in.asked.clear()
+    return entry
+
+
+async def test_removed_while_it_sleeps_nothing_that_people_made_is_lost(
+    hass: HomeAssistant, lived_in: FakeBridge, dormant: MockConfigEntry
+) -> None:
+    """Left as they are, the doubles would stay and ours, which people have set up, would go."""
+    before = _entries(hass, DOMAIN)
+    golf = _device(hass, DOMAIN, GOLF).id
+
+    await hass.config_entries.async_remove(dormant.entry_id)
+    await lived_in.settled()
+
+    assert lived_in.requests("entities") == [{"owner": "component"}, {"owner": "discovery"}]
+    _assert_lived_in(hass, MQTT)
+    _assert_no_double(hass)
+    assert _entries(hass, DOMAIN) == {}
+    assert _device(hass, MQTT, GOLF).id == golf
+    after = _entries(hass, MQTT)
+    for unique_id in before.keys() & after.keys():
+        assert after[unique_id].id == before[unique_id].id, unique_id
+        assert after[unique_id].entity_id == before[unique_id].entity_id
+    assert len(before.keys() - after.keys()) == 3, "two ignition events, and whether it is online"
+    assert _issues(hass) == set()
+
+    lived_in.tell(GOLF, "state", speed_kmh=42.0)
+    lived_in.tell(GOLF, "position", latitude=53.0, fix_time="2026-11-05T08:30:00Z")
+    await lived_in.settled()
+    assert hass.states.get(RENAMED).state == "42.0"
+    assert hass.states.get(PERSON_ID).attributes["latitude"] == 53.0
+
+
+async def test_removed_while_it_sleeps_what_discovery_learnt_stays(
+    hass: HomeAssistant, lived_in: FakeBridge, dormant: MockConfigEntry
+) -> None:
+    """An entity that is discovery's only, on a device of which we have another."""
+    _teach(lived_in)
+    await lived_in.settled()
+    fuel = er.async_get(hass).async_update_entity("sensor.van_fuel", name="Tank")
+
+    await hass.config_entries.async_remove(dormant.entry_id)
+    await lived_in.settled()
+
+    kept = er.async_get(hass).async_get("sensor.van_fuel")
+    assert (kept.id, kept.name, kept.platform) == (fuel.id, "Tank", MQTT)
+    assert kept.device_id == _device(hass, MQTT, VAN).id
+    assert ACCEPT in hass.states.async_entity_ids()
+    assert er.async_get(hass).async_get(ACCEPT).device_id == _device(hass, MQTT, BRIDGE_KEY).id
+    _assert_no_double(hass)
+
+
+async def test_removed_while_it_sleeps_what_others_have_put_on_the_device_stays(
+    hass: HomeAssistant, lived_in: FakeBridge, dormant: MockConfigEntry
+) -> None:
+    tyres = await _put_tyres_on(hass, lived_in, {"identifiers": [device_id(NAMESPACE, GOLF)]})
+
+    await hass.config_entries.async_remove(dormant.entry_id)
+    await lived_in.settled()
+
+    _assert_lived_in(hass, MQTT)
+    _assert_no_double(hass)
+    assert er.async_get(hass).async_get(tyres).device_id == _device(hass, MQTT, GOLF).id
+
+
+async def test_wakes_while_others_have_put_something_on_the_device_of_the_doubles(
+    hass: HomeAssistant, lived_in: FakeBridge, dormant: MockConfigEntry
+) -> None:
+    """That device stays, and ours keeps its own name and area."""
+    tyres = await _put_tyres_on(hass, lived_in, {"identifiers": [device_id(NAMESPACE, GOLF)]})
+    golf = _device(hass, DOMAIN, GOLF).id
+
+    await hass.config_entries.async_reload(dormant.entry_id)
+    await lived_in.settled()
+
+    _assert_lived_in(hass, DOMAIN)
+    _assert_no_double(hass)
+    assert _device(hass, DOMAIN, GOLF).id == golf
+    assert er.async_get(hass).async_get(tyres).device_id == _device(hass, MQTT, GOLF).id
+
+
+async def test_removed_while_it_sleeps_and_the_bridge_is_away(
+    hass: HomeAssistant, lived_in: FakeBridge, entry: MockConfigEntry
+) -> None:
+    """What has no double is saved; for the others nobody makes room."""
+    entities = er.async_get(hass)
+    await set_up(hass, lived_in, entry)
+    payload = lived_in.samples["discovery"]["homeassistant/device/tk103b_golf/config"]
+    del payload["components"]["ignition"]
+    lived_in.answers["entities"]({"owner": "discovery"})
+    lived_in.goes()
+    await lived_in.settled()
+
+    await hass.config_entries.async_remove(entry.entry_id)
+    await lived_in.settled()
+
+    assert _issues(hass) == {"hand_back"}
+    saved = entities.async_get(IN_AREA)
+    assert (saved.platform, saved.name, saved.area_id) == (MQTT, "Running", "garage")
+    assert saved.device_id == _device(hass, MQTT, GOLF).id
+    assert _device(hass, MQTT, GOLF).name_by_user == "Grandmother's"
+    assert entities.async_get(f"{TRACKER}_2").platform == MQTT
+
+
+async def test_removed_while_it_sleeps_and_discovery_does_not_let_go(
+    hass: HomeAssistant,
+    lived_in: FakeBridge,
+    dormant: MockConfigEntry,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    _never_let_go(lived_in, monkeypatch)
+    await hass.config_entries.async_remove(dormant.entry_id)
+    await lived_in.settled()
+    assert _issues(hass) == {"hand_back"}
+    assert er.async_get(hass).async_get(f"{TRACKER}_2").platform == MQTT
 
 
 async def test_ownership_comes_back_by_hand(
@@ -416,13 +588,53 @@ async def test_ownership_comes_back_by_hand(
     assert hass.states.get("sensor.golf_speed").state == "0.0"
 
 
-async def test_asks_for_nothing_where_it_owns_already(
+async def test_asks_for_nothing_where_it_owns_already_and_confirms_that(
     hass: HomeAssistant, bridge: FakeBridge, running: MockConfigEntry
 ) -> None:
+    """What it may have died before: then the bridge still waits to take its payloads away."""
     await hass.config_entries.async_reload(running.entry_id)
     await bridge.settled()
 
-    assert bridge.asked == []
+    assert bridge.asked == [("entities", {"owner": "component", "confirmed": True})]
+
+
+@pytest.mark.parametrize("silent", [False, True])
+async def test_owns_already_and_the_bridge_does_not_hear_of_it(
+    hass: HomeAssistant, bridge: FakeBridge, entry: MockConfigEntry, silent: bool
+) -> None:
+    """It is said in the background, and nothing depends on it."""
+    if silent:
+        bridge.silent.add("entities")
+    else:
+        bridge.refuse("entities", "not now")
+    await set_up(hass, bridge, entry)
+
+    assert entry.state is ConfigEntryState.LOADED
+    assert hass.states.get("sensor.golf_speed").state == "0.0"
+    assert await hass.config_entries.async_unload(entry.entry_id)
+
+
+async def test_a_take_over_that_stopped_before_its_end_ends_at_the_next_set_up(
+    hass: HomeAssistant, lived_in: FakeBridge, entry: MockConfigEntry
+) -> None:
+    """Home Assistant was killed when everything had been moved, and the bridge not told."""
+    before, obey = _kept(hass), lived_in.answers["entities"]
+
+    @callback
+    def dies(body: dict[str, Any]) -> Any:
+        return {} if body.get("confirmed") else obey(body)
+
+    lived_in.answers["entities"] = dies
+    await set_up(hass, lived_in, entry)
+    assert any(topic.startswith("homeassistant/device/") for topic in lived_in.broker.retained)
+    lived_in.answers["entities"] = obey
+
+    await hass.config_entries.async_reload(entry.entry_id)
+    await lived_in.settled()
+
+    _assert_lived_in(hass, DOMAIN)
+    assert _kept(hass) == before
+    assert [topic for topic in lived_in.broker.retained if topic.startswith("homeassistant")] == []
 
 
 async def test_a_device_that_others_call_by_another_name_too(
@@ -430,11 +642,7 @@ async def test_a_device_that_others_call_by_another_name_too(
 ) -> None:
     """Somebody's own MQTT sensor has given the car's device a second identifier."""
     device = {"identifiers": [device_id(NAMESPACE, GOLF), "my_car"]}
-    tyres = {
-        "unique_id": "tyres", "name": "Tyres", "state_topic": "garage/tyres", "device": device,
-    }  # fmt: skip
-    lived_in.say("homeassistant/sensor/tyres/config", tyres, retain=True)
-    await lived_in.settled()
+    await _put_tyres_on(hass, lived_in, device)
     assert await hass.config_entries.async_setup(entry.entry_id)
     await lived_in.settled()
     assert entry.state is ConfigEntryState.LOADED

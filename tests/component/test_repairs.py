@@ -16,6 +16,7 @@ from homeassistant.setup import async_setup_component
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 from pytest_homeassistant_custom_component.typing import MqttMockHAClient
 
+from custom_components.tk103b import config_flow
 from custom_components.tk103b.contract import GUEST_SLOTS, SCHEMA
 from custom_components.tk103b.issues import FIX_WITHIN, too_far_apart
 
@@ -275,6 +276,117 @@ async def test_it_goes_when_the_owner_comes_back_by_hand(
     assert kinds(hass) == {"double_ownership"}
     bridge.tell_info(entities="component")
     await bridge.settled()
+    assert kinds(hass) == set()
+
+
+# --- handing back ---------------------------------------------------------------------------------
+
+
+@pytest.fixture
+async def handed_back(
+    hass: HomeAssistant, bridge: FakeBridge, running: MockConfigEntry
+) -> FakeBridge:
+    """A bridge whose entry was removed while it was away, and that is back."""
+    bridge.goes()
+    await hass.config_entries.async_remove(running.entry_id)
+    bridge.comes_back()
+    await bridge.settled()
+    bridge.asked.clear()
+    return bridge
+
+
+async def test_the_bridge_is_told_once_it_can_be(
+    hass: HomeAssistant, handed_back: FakeBridge
+) -> None:
+    dialog = await opened(hass, "hand_back")
+    assert (dialog.flow["type"], dialog.flow["step_id"]) == (FlowResultType.FORM, "confirm")
+    words = dialog.flow["description_placeholders"]
+    assert words["command"] == "tk103b-bridge entities discovery"
+    assert done(await dialog.say())
+    assert handed_back.requests("entities") == [{"owner": "discovery"}]
+    assert handed_back.info["entities"] == "discovery"
+    assert kinds(hass) == set()
+
+
+@pytest.mark.parametrize("owner", ["discovery", "off"])
+async def test_the_bridge_has_been_told_by_hand(
+    hass: HomeAssistant, handed_back: FakeBridge, owner: str
+) -> None:
+    handed_back.answers["entities"]({"owner": owner})
+    dialog = await opened(hass, "hand_back")
+    assert done(await dialog.say())
+    assert handed_back.requests("entities") == []
+
+
+async def test_it_is_told_when_it_answers_and_no_other_is(
+    hass: HomeAssistant,
+    handed_back: FakeBridge,
+    mqtt: MqttMockHAClient,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    dialog = await opened(hass, "hand_back")
+
+    async def error() -> str:
+        flow = await dialog.say()
+        assert (flow["type"], flow["step_id"]) == (FlowResultType.FORM, "confirm")
+        assert flow["description_placeholders"]["title"] == "TK103B Bridge"
+        return flow["errors"]["base"]
+
+    handed_back.silent.add("info")
+    with monkeypatch.context() as impatient:
+        impatient.setattr(config_flow, "PATIENCE_S", 0.01)
+        assert await error() == "no_bridge"
+    handed_back.silent.clear()
+    mqtt.connected = False
+    assert await error() == "mqtt_not_connected"
+    mqtt.connected = True
+    handed_back.answers["info"] = {**handed_back.info, "instance": "another"}
+    assert await error() == "other_bridge"
+    handed_back.answers["info"] = handed_back.info
+    carried_out = handed_back.answers["entities"]
+    handed_back.refuse("entities", "not now")
+    assert await error() == "not_understood"
+    assert kinds(hass) == {"hand_back"}
+    handed_back.answers["entities"] = carried_out
+    assert done(await dialog.say())
+
+
+async def test_what_has_no_entities_by_its_configuration_need_not_be_told(
+    hass: HomeAssistant, handed_back: FakeBridge
+) -> None:
+    off = {"entities": "off", "config": {"home_assistant": {"entities": "off"}}}
+    handed_back.answers["info"] = {**handed_back.info, **off}
+    dialog = await opened(hass, "hand_back")
+    assert done(await dialog.say())
+    assert handed_back.requests("entities") == []
+
+
+async def test_it_goes_when_the_bridge_is_found_and_has_been_told(
+    hass: HomeAssistant, handed_back: FakeBridge
+) -> None:
+    """As at each start of Home Assistant: it announces itself, and is asked who it is."""
+
+    async def look() -> None:
+        context = {"source": "user"}
+        flow = await hass.config_entries.flow.async_init(DOMAIN, context=context)
+        await hass.config_entries.flow.async_configure(flow["flow_id"], {"base_topic": "tk103b "})
+
+    handed_back.answers["info"] = {**handed_back.info, "instance": "another"}
+    handed_back.answers["info"]["entities"] = "discovery"
+    await look()
+    assert kinds(hass) == {"hand_back"}, "that was another bridge"
+    handed_back.answers["info"]["instance"] = handed_back.instance
+    await look()
+    assert kinds(hass) == set()
+
+
+async def test_it_goes_when_the_bridge_has_an_entry_again(
+    hass: HomeAssistant, handed_back: FakeBridge, running: MockConfigEntry
+) -> None:
+    handed_back.goes()
+    again = MockConfigEntry(domain=DOMAIN, unique_id=running.unique_id, data=dict(running.data))
+    again.add_to_hass(hass)
+    await set_up(hass, handed_back, again)
     assert kinds(hass) == set()
 
 

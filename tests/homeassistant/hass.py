@@ -50,6 +50,7 @@ recorder:
 history:
 logbook:
 media_source:
+webhook:
 automation: !include automations.yaml
 logger:
   default: warning

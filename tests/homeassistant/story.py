@@ -269,8 +269,8 @@ async def home_assistant_restarts_and_has_missed_an_sos(story: Story, golf: Car)
     await story.nothing_twice("tk103b")
 
 
-async def the_tracker_is_replaced(story: Story, golf: Car) -> None:
-    """Another box in the same car: nothing of the car changes."""
+async def the_tracker_is_replaced(story: Story, golf: Car) -> Car:
+    """Another box in the same car: nothing of the car changes. Return the car with it."""
     hass = story.hass
     before = await story.ids()
     spare = story.make_car(SPARE, golf.metres)
@@ -291,6 +291,7 @@ async def the_tracker_is_replaced(story: Story, golf: Car) -> None:
     await story.has_fired(ALARM, "sos", "sos")
     trips = await hass.answer("tk103b.get_trips", device_id=device)
     assert len(trips["trips"]) == 3
+    return spare
 
 
 async def the_entry_is_removed(story: Story) -> None:

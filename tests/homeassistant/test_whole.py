@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.homeassistant import story
+from tests.homeassistant import story, talking_back
 from tests.homeassistant.car import Car
 from tests.homeassistant.household import Story
 
@@ -18,6 +18,10 @@ async def test_the_whole_story(begun: Story, golf: Car) -> None:
     await story.it_sleeps(begun)
     await story.the_broker_restarts(begun)
     await story.home_assistant_restarts_and_has_missed_an_sos(begun, golf)
-    await story.the_tracker_is_replaced(begun, golf)
+    spare = await story.the_tracker_is_replaced(begun, golf)
+    await talking_back.its_owner_allows_more(begun)
+    await talking_back.the_engine_is_stopped_only_where_it_stands(begun, spare)
+    await talking_back.text_messages_go_through_home_assistant(begun)
+    await talking_back.where_the_network_is_lost_it_is_asked_by_text_message(begun, spare)
     await story.the_entry_is_removed(begun)
     begun.no_complaints()
