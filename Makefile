@@ -47,7 +47,7 @@ format: install ## Put the code into its form
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-test: test-bridge test-component test-e2e ## The whole suite
+test: test-bridge test-component test-e2e test-node-red ## The whole suite
 
 test-bridge: install ## The bridge's own tests
 	$(BIN)/pytest -q tests/bridge $(ARGS)
@@ -82,13 +82,15 @@ test-e2e: install ## Real sockets, a real Mosquitto, a real Home Assistant in sh
 	@$(HA_PYTHON) >/dev/null || true # whoever is missing is named by the tests
 	$(BIN)/pytest -q -n 2 tests/e2e tests/packaging tests/homeassistant/test_short.py $(ARGS)
 
-test-node-red: install ## The flows of examples/node-red in a real Node-RED
+test-node-red: install ## The flows of examples/node-red in a real Node-RED; docs/asyncapi.yaml against its specification
 	@$(BIN)/python -m tests.node_red.provide >/dev/null || true # what is missing is named by the tests
 	$(BIN)/pytest -q tests/node_red $(ARGS)
 
-e2e: install ## The whole story with a real Home Assistant, seen in Chromium, some minutes
+e2e: install ## The whole story with a real Home Assistant, seen in Chromium, Node-RED and HAProxy, some minutes
 	@$(HA_PYTHON) >/dev/null || true
-	$(BIN)/pytest -q tests/homeassistant/test_whole.py tests/homeassistant/test_pictures.py $(ARGS)
+	@$(BIN)/python -m tests.node_red.provide >/dev/null || true
+	$(BIN)/pytest -q tests/homeassistant/test_whole.py tests/homeassistant/test_pictures.py \
+		tests/node_red tests/e2e/test_haproxy.py $(ARGS)
 
 pictures: install ## Take the pictures of the documentation anew
 	@$(HA_PYTHON) >/dev/null
@@ -110,10 +112,13 @@ supported: install ## Write SUPPORTED.md and the table of docs/commands.md anew 
 reference: install ## Write docs/reference and docs/asyncapi.yaml anew from the code
 	$(BIN)/python -m tests.reference
 
-docs: ## The documentation as a site, into build/site; a link that leads nowhere is an error
-	@test -x $(VENV)-docs/bin/python || $(PYTHON) -m venv $(VENV)-docs
-	$(VENV)-docs/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r docs-requirements.lock
+docs: $(VENV)-docs/.installed ## The documentation as a site, into build/site; a link that leads nowhere is an error
 	NO_MKDOCS_2_WARNING=1 $(VENV)-docs/bin/mkdocs build --strict --quiet
+
+$(VENV)-docs/.installed: docs-requirements.lock
+	@test -x $(VENV)-docs/bin/python || $(PYTHON) -m venv $(VENV)-docs
+	$(VENV)-docs/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
 
 lock: install ## Resolve the dependencies anew: all of them, and those the image runs with
 	$(BIN)/python -m pip install --quiet uv

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import get_args
+
+import yaml
 
 from bridge import contract
+from bridge.command import AnyCommand
 from tests.bridge.component_story import PAGE, samples
 
 ROOT = Path(__file__).parents[2]
@@ -32,6 +36,12 @@ async def test_the_story_has_something_for_every_entity() -> None:
             assert {*entity.commands} <= {*rows["golf"]["commands"]}, entity.key
         elif not entity.always:
             assert entity.alarm in rows["golf"]["alarms"] or entity.field in known, entity.key
+
+
+def test_the_component_offers_the_commands_there_are() -> None:
+    services = yaml.safe_load((ROOT / "custom_components/tk103b/services.yaml").read_text("utf-8"))
+    field = services["send_command"]["fields"]["command"]["selector"]["select"]["options"]
+    assert field == [kind.__struct_config__.tag for kind in get_args(AnyCommand)]
 
 
 def test_the_component_has_the_bridges_contract() -> None:

@@ -1,6 +1,6 @@
-"""Provides the Node-RED that the flows are tested in, installed by npm into a folder of its own.
+"""Provides the Node-RED that the flows are tested in, and AsyncAPI's specification, by npm.
 
-    python -m tests.node_red.provide    installs it if need be, and prints its folder
+    python -m tests.node_red.provide    installs them if need be, and prints their folder
 
 `package-lock.json` pins every package by its checksum and names no registry: npm's own is asked.
 To move to other versions, change `package.json` and run `npm install --package-lock-only` there.
@@ -20,6 +20,10 @@ from pathlib import Path
 HERE = Path(__file__).parent
 INSTALLED = HERE.parents[1] / ".node-red"
 OLDEST_NODE = 20
+TRY = (
+    f"Node {OLDEST_NODE} or newer is needed. Debian 13 has it, try: apt install nodejs npm; "
+    f"elsewhere the packages of NodeSource, or: nvm install {OLDEST_NODE}"
+)
 
 
 class UnprovidedError(Exception):
@@ -54,14 +58,14 @@ def provide() -> Path:
 def _check_node() -> None:
     for program in ("node", "npm"):
         if shutil.which(program) is None:
-            raise UnprovidedError(f"{program.upper()} IS MISSING. Try: apt install nodejs npm")
+            raise UnprovidedError(f"{program.upper()} IS MISSING. {TRY}")
     said = subprocess.run(["node", "--version"], capture_output=True, text=True, check=True).stdout
     if int(said.strip().removeprefix("v").partition(".")[0]) < OLDEST_NODE:
-        raise UnprovidedError(f"NODE IS TOO OLD: {OLDEST_NODE} is needed, here is {said.strip()}")
+        raise UnprovidedError(f"NODE IS TOO OLD, HERE IS {said.strip()}. {TRY}")
 
 
 def _install() -> None:
-    print("installing Node-RED: half a minute", file=sys.stderr)  # noqa: T201 - why it takes so long
+    print("installing Node-RED into .node-red: half a minute", file=sys.stderr)  # noqa: T201 - why it takes so long
     for name in ("package.json", "package-lock.json"):
         shutil.copy(HERE / name, INSTALLED)
     # Nothing of it is compiled, and no script of a package runs.

@@ -152,6 +152,8 @@ def test_what_the_image_says_of_itself(image: str) -> None:
         assert words[0] != "/bin/sh"
     # CMD: by exec, not CMD-SHELL.
     assert config["Healthcheck"]["Test"][:2] == ["CMD", "python"]
+    # In nanoseconds: a journal that is examined before anybody is served is no illness.
+    assert config["Healthcheck"]["StartPeriod"] == 600 * 10**9
 
 
 def test_it_weighs_little(image: str) -> None:

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 import yaml
 
-from bridge import supervisor
+from bridge import journal, registry, supervisor
+from bridge.backup import keeping
 from tests.packaging.release import ROOT
 
 APP = ROOT / "tk103b_bridge"
@@ -21,7 +22,8 @@ LANGUAGES = sorted(APP.glob("translations/*.yaml"))
 
 KEYS = {
     "name", "version", "slug", "description", "url", "image", "arch", "homeassistant", "stage",
-    "startup", "boot", "init", "services", "ports", "map", "backup", "timeout", "options", "schema",
+    "startup", "boot", "init", "services", "ports", "map", "backup", "backup_exclude", "timeout",
+    "options", "schema",
 }  # fmt: skip
 """Those that we use; none that would lower the app's rating, such as host_network."""
 
@@ -44,6 +46,12 @@ def test_its_keys() -> None:
 
 def test_its_data_is_copied_while_nobody_writes() -> None:
     assert CONFIG["backup"] == "cold"
+    # Beside what it would copy twice; all that the bridge itself writes there is wanted.
+    kept = Path("data", keeping.FOLDER, "tk103b-20260501.zip")
+    (pattern,) = CONFIG["backup_exclude"]
+    assert kept.match(pattern)
+    for name in (journal.FILE_NAME, registry.FILE_NAME, supervisor.OPTIONS_FILE):
+        assert not Path("data", name).match(pattern)
     assert CONFIG["timeout"] >= 5
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -47,7 +48,8 @@ MANAGING = {
 DISCOVERY = {"homeassistant/device/tk103b_golf/config"}
 OF_OTHERS = {"homeassistant/light/lamp/config", "zigbee2mqtt/lamp", "tk103b2/vehicle/golf/state"}
 BIRTH = {"homeassistant/status"}
-SMS = {"tk103b/sms/in", "tk103b/sms/out"}
+TEXT_OUT, TEXT_IN = "tk103b/sms/out", "tk103b/sms/in"
+SMS = {TEXT_OUT, TEXT_IN}
 LOOKED_ON = {TOPICS.bridge_state} | {
     TOPICS.vehicle("golf", leaf) for leaf in ("position", "state", "alarm", "last_alarm", "trip")
 }
@@ -78,18 +80,30 @@ RIGHTS = {
     "viewer": Rights(reads=frozenset(LOOKED_ON), writes=frozenset()),
 }  # fmt: skip
 
+TEXTS = {
+    "homeassistant": Rights(
+        RIGHTS["homeassistant"].reads | {TEXT_OUT}, RIGHTS["homeassistant"].writes | {TEXT_IN}
+    ),
+    "nodered": Rights(RIGHTS["nodered"].reads | {TEXT_OUT}, RIGHTS["nodered"].writes | {TEXT_IN}),
+    "sms": Rights(reads=frozenset({TEXT_OUT}), writes=frozenset({TEXT_IN})),
+}
+"""What changes where the lines for text messages have lost their #."""
+
 
 class Accounts(Mosquitto):
     """The example's broker; beside its accounts one that may do everything, who looks on."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, texts: bool = False) -> None:
         passwords, rules = folder / "passwords", folder / "acl"
         program = shutil.which("mosquitto_passwd")
         assert program is not None, "try: apt install mosquitto"
         passwords.touch(mode=0o600)
-        for name in (*RIGHTS, "all"):
+        for name in (*RIGHTS, "sms", "all"):
             subprocess.run([program, "-b", str(passwords), name, PASSWORD], check=True)
-        rules.write_text((EXAMPLE / "acl").read_text() + "\nuser all\ntopic readwrite #\n")
+        example = (EXAMPLE / "acl").read_text()
+        if texts:
+            example = re.sub("^# (?=user |topic )", "", example, flags=re.MULTILINE)
+        rules.write_text(example + "\nuser all\ntopic readwrite #\n")
         for path in (passwords, rules):
             path.chmod(0o644)  # the broker becomes another account, where it is started as root
         places = {"password_file": passwords, "acl_file": rules}
@@ -126,21 +140,38 @@ async def heard(client: aiomqtt.Client, end: str) -> set[str]:
     raise AssertionError("the broker hung up")
 
 
-@pytest.mark.parametrize("name", RIGHTS)
-async def test_an_account_reads_and_writes_what_it_needs(name: str, broker: Accounts) -> None:
-    end = "tk103b/bridge/state"  # everybody may read it, so it comes last
+async def found(name: str, broker: Accounts, end: str = TOPICS.bridge_state) -> Rights:
+    """What an account can read and write, tried with everything; `end`, which it reads, is last."""
     async with broker.client(name) as one, broker.client("all") as everybody:
         await one.subscribe("#")
         for topic in (*sorted(EVERYTHING - {end}), end):
             await everybody.publish(topic, b"{}", qos=1)
-        assert await heard(one, end) == RIGHTS[name].reads - {end}
+        reads = await heard(one, end) | {end}
         await one.unsubscribe("#")
 
         await everybody.subscribe("#")
         for topic in sorted(EVERYTHING):
             await one.publish(topic, b"{}", qos=1)
         await everybody.publish("end", b"", qos=1)
-        assert await heard(everybody, "end") == RIGHTS[name].writes
+        return Rights(frozenset(reads), frozenset(await heard(everybody, "end")))
+
+
+@pytest.mark.parametrize("name", RIGHTS)
+async def test_an_account_reads_and_writes_what_it_needs(name: str, broker: Accounts) -> None:
+    assert await found(name, broker) == RIGHTS[name]
+
+
+@pytest.mark.parametrize("name", RIGHTS | TEXTS)
+async def test_the_lines_for_text_messages_open_no_more_than_those(
+    name: str, tmp_path: Path
+) -> None:
+    broker = Accounts(tmp_path, texts=True)
+    broker.start()
+    try:
+        end = TEXT_OUT if name == "sms" else TOPICS.bridge_state
+        assert await found(name, broker, end) == (RIGHTS | TEXTS)[name]
+    finally:
+        broker.stop()
 
 
 async def test_nobody_else_comes_in(broker: Accounts) -> None:

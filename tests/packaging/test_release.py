@@ -60,6 +60,28 @@ def test_the_workflow_publishes_only_what_passed() -> None:
     assert any(".ci/run" in step.get("run", "") for step in steps(jobs["check"]))
 
 
+def test_the_wheel_comes_with_what_it_was_tested_with() -> None:
+    """The page of systemd promises it; make dist begins with an empty folder."""
+    workflow = yaml.safe_load(WORKFLOW.read_text())
+    wheel = steps(workflow["jobs"]["wheel"])
+    said = [step.get("run", "") for step in wheel]
+    assert said.index("make dist") < said.index("cp requirements-run.lock dist/")
+    assert wheel[-1]["with"]["path"] == "dist/*"
+    (published,) = (
+        step["run"]
+        for step in steps(workflow["jobs"]["release"])
+        if "Publish" in step.get("name", "")
+    )
+    assert published.endswith(" dist/*")
+    page = (ROOT / "docs/install-systemd.md").read_text()
+    assert "install -r requirements-run.lock --require-hashes" in page
+    # The index takes wheel and sdist, nothing else.
+    assert any(
+        "mv all/tk103b_bridge-* dist/" in step.get("run", "")
+        for step in steps(workflow["jobs"]["index"])
+    )
+
+
 def test_the_workflow_names_what_exists() -> None:
     text = WORKFLOW.read_text()
     makefile = (ROOT / "Makefile").read_text()

@@ -8,9 +8,8 @@ import os
 import pwd
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -69,22 +68,6 @@ def good(**changed: Any) -> tuple[int, Any]:
 
 def refused(words: str) -> tuple[int, Any]:
     return 400, {"result": "error", "message": words}
-
-
-@pytest.fixture
-def serve() -> Iterator[Any]:
-    running: list[Supervisor] = []
-
-    def start(*answers: tuple[int, Any]) -> Supervisor:
-        one = Supervisor(*answers)
-        running.append(one)
-        threading.Thread(target=one.serve_forever, args=(0.01,), daemon=True).start()
-        return one
-
-    yield start
-    for one in running:
-        one.shutdown()
-        one.server_close()
 
 
 def write(folder: Path, **options: Any) -> Path:
@@ -206,13 +189,15 @@ sys.exit(main(sys.argv[4:]))
 
 
 class App:
-    """The app's process; its data folder is given to whoever we are."""
+    """The app's process; its data folder is given to an account, if need be to whoever we are."""
 
-    def __init__(self, data: Path, stub: Supervisor) -> None:
+    def __init__(
+        self, data: Path, stub: Supervisor, *, account: str = "", before: Sequence[str] = ()
+    ) -> None:
         self.data = data
         self.command = [
-            sys.executable, "-c", STARTED, str(data), stub.address,
-            pwd.getpwuid(os.geteuid()).pw_name,
+            *before, sys.executable, "-c", STARTED, str(data), stub.address,
+            account or pwd.getpwuid(os.geteuid()).pw_name,
         ]  # fmt: skip
         self.environ = {
             **{name: text for name, text in os.environ.items() if "TK103B" not in name},

@@ -29,6 +29,8 @@ def test_it_waits_for_ready_and_watches() -> None:
     assert service["Type"] == "notify"
     assert service["NotifyAccess"] == "main"
     assert int(service["WatchdogSec"]) > 0
+    # Examining a large journal comes before READY; ended, it would begin anew, for ever.
+    assert service["TimeoutStartSec"] == "infinity"
     assert service["Restart"] == "always"
     # What the bridge ends with for a mistake in its configuration.
     assert service["RestartPreventExitStatus"] == "2"
