@@ -224,7 +224,7 @@ class Downlink:
             if order.tracker != tracker_id or (order.via == SMS) is not over_sms:
                 continue
             if is_upload:
-                self._count(order, message)
+                self._count(order, message, late=late)
             elif late:
                 continue
             judge = vocabulary.answers.get(type(order.command))
@@ -234,9 +234,9 @@ class Downlink:
                 self._end(live, order, status, answer=_words_of(message))
                 return
 
-    def _count(self, order: Order, message: Message) -> None:
-        """Note a point that an upload has brought."""
-        if isinstance(message, Report) and "replayed" in message.extra:
+    def _count(self, order: Order, message: Message, *, late: bool) -> None:
+        """Note a point that an upload has brought; boxes of numbers do not say that it is one."""
+        if isinstance(message, Report) and (late or "replayed" in message.extra):
             upload = self._uploads.setdefault(order.id, _Upload(order.at, order.at))
             upload.heard_at = self._clock()
             upload.points += 1

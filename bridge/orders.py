@@ -178,7 +178,7 @@ def wish(body: dict[str, Any]) -> Wish:
     said = dict(body)
     transaction, by, ttl_s = (said.pop(name, None) for name in ("transaction", "by", "ttl_s"))
     if said.get("command") not in NAMES:
-        raise ValueError("there is no such command")
+        raise ValueError(f"there is no such command; there are {', '.join(sorted(NAMES))}")
     if not isinstance(transaction, Transaction) or len(str(transaction)) > 80:
         raise ValueError("transaction must be a text of at most 80 characters, or a number")
     if by is not None and not (isinstance(by, str) and len(by) <= 80 and by.isprintable()):

@@ -19,6 +19,7 @@ import msgspec
 from bridge import clock, episodes, orders, trips
 from bridge.assess import DEFAULT_LIMITS, Limits, Sighting, Verdict, assess, distance_m
 from bridge.clock import Clock
+from bridge.command import UploadLog
 from bridge.episodes import Episode, Ring
 from bridge.model import SMS, Cell, Fix, Report, Status
 from bridge.orders import Order
@@ -233,7 +234,8 @@ def _clock_after(state: VehicleState, report: Report) -> Clock:
     known = state.clocks.get(report.device_id, clock.UNKNOWN)
     if report.protocol == SMS:  # a text may have lain at the network for hours
         return known
-    return clock.learn(known, report, replayed="replayed" in report.extra)
+    uploads = any(one.is_on_its_way and isinstance(one.command, UploadLog) for one in state.orders)
+    return clock.learn(known, report, replayed=uploads or "replayed" in report.extra)
 
 
 def _is_parked(state: VehicleState, report: Report) -> bool:

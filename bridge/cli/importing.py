@@ -12,13 +12,14 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
 from bridge import config, importing, schema
 from bridge.acquaintance import Vehicle
+from bridge.backup.archive import SPARE_BYTES
 from bridge.cli.folder import check_exists, open_registry
 from bridge.config import Config
 from bridge.datafolder import lock_folder
@@ -31,6 +32,12 @@ MOST_TOLD = 20
 """Rejected lines of a file that are printed; all of them are kept aside."""
 
 TELL_EVERY_S = 0.2
+
+COPY = ".dry-run-"
+"""So begins the name of a copy, in the data folder itself: no other place is as sure to hold it."""
+
+GROWTH = 5
+"""Bytes of the journal for one of a file: a line of 40 bytes becomes a row of 180."""
 
 
 def bring_in(arguments: argparse.Namespace) -> int:
@@ -53,7 +60,7 @@ def bring_in(arguments: argparse.Namespace) -> int:
         publish=arguments.publish,
     )
     progress = _Progress()
-    with _copied(settings) if arguments.dry_run else _alone(settings) as folder:
+    with _copied(settings, wanted.files) if arguments.dry_run else _alone(settings) as folder:
         registry = open_registry(folder, settings)
         try:
             outcome = importing.import_files(
@@ -100,24 +107,53 @@ def _alone(settings: Config) -> Iterator[Path]:
             error.add_note("With --dry-run you see what would come of it while the bridge runs.")
         raise
     with locked:
+        _remove_copies(locked.path)
         yield locked.path
 
 
 @contextmanager
-def _copied(settings: Config) -> Iterator[Path]:
-    """Have a copy of the data folder for a while, whoever uses the original."""
+def _copied(settings: Config, files: Sequence[Path]) -> Iterator[Path]:
+    """Have a copy of the data folder for a while, whoever uses the original. Raises StorageError.
+
+    `files`: what will be imported into it.
+    """
     original = settings.storage.path
-    try:
-        with tempfile.TemporaryDirectory(prefix=".dry-run-", dir=original) as name:
-            folder = Path(name)
+    _remove_copies(original)
+    _check_room(original, files)
+    with ExitStack() as stack:
+        try:
+            copy = tempfile.TemporaryDirectory(prefix=COPY, dir=original)
+            folder = Path(stack.enter_context(copy))
+            stack.enter_context(lock_folder(folder))  # as long as we live it is no old one
             if (original / JOURNAL).exists():
                 schema.copy(original / JOURNAL, folder / JOURNAL)
             for file in (REGISTRY, f"{REGISTRY}.1"):
                 if (original / file).exists():
                     shutil.copy(original / file, folder / file)
-            yield folder
-    except OSError as error:
-        raise StorageError(f"cannot copy {original}: {error.strerror}") from error
+        except OSError as error:
+            raise StorageError(f"cannot copy {original}: {error.strerror}") from error
+        yield folder
+
+
+def _remove_copies(folder: Path) -> None:
+    """Remove the copies of dry runs that were killed."""
+    for copy in folder.glob(f"{COPY}*"):
+        with suppress(StorageError, OSError), lock_folder(copy):
+            shutil.rmtree(copy)
+
+
+def _check_room(folder: Path, files: Sequence[Path]) -> None:
+    """Raise StorageError where a dry run might leave a running bridge no room on its disk."""
+    journal = (folder / f"{JOURNAL}{end}" for end in ("", "-wal"))
+    held = sum(file.stat().st_size for file in journal if file.exists())
+    new = sum(file.stat().st_size for file in files if file.is_file())
+    needed = held + GROWTH * new + SPARE_BYTES
+    free = shutil.disk_usage(folder).free
+    if needed > free:
+        raise StorageError(
+            f"a dry run may need {needed >> 20} MB for a while, and {free >> 20} MB are free on the"
+            f" disk of {folder}"
+        )
 
 
 # --- what is told ---------------------------------------------------------------------------------

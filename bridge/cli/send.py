@@ -19,6 +19,9 @@ from bridge.errors import RequestError
 SUCCESS = frozenset({"acknowledged", "sent", "postponed"})
 """What a command may end as for the program to end well; `sent`: no answer is known to it."""
 
+QUEUED_S = 2.0
+"""Whatever can be sent is sent by then."""
+
 
 def send(arguments: argparse.Namespace) -> int:
     """Give a vehicle a command; print each step of it. 1: it was refused or not answered."""
@@ -31,6 +34,8 @@ def send(arguments: argparse.Namespace) -> int:
             async for step in bridge.command(arguments.key, body):
                 last.update(step)
                 print(json_text(step) if arguments.json else _line(step), flush=True)
+                if step["status"] == "queued":
+                    asyncio.get_running_loop().call_later(QUEUED_S, _say_that_it_waits, last)
 
     try:
         asyncio.run(follow())
@@ -46,6 +51,15 @@ def send(arguments: argparse.Namespace) -> int:
             f"no bridge answers ({silence}): commands go through the one that runs"
         ) from None
     return 0 if last.get("status") in SUCCESS else 1
+
+
+def _say_that_it_waits(last: dict[str, Any]) -> None:
+    if last.get("status") == "queued":
+        print(
+            "It waits: the tracker is not connected now, or an earlier command has no answer yet."
+            " It is sent when it can be, whether you stay here or not.",
+            file=sys.stderr,
+        )
 
 
 def _who() -> str:

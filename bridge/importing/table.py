@@ -8,16 +8,17 @@ A speed counts only under a heading that says its unit.
 from __future__ import annotations
 
 import csv
+import itertools
 import re
-from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import BinaryIO, NamedTuple
 
 from bridge.errors import RequestError
-from bridge.importing.items import Bad, Found, Item, lines, too_long
+from bridge.importing.items import MOST_LINE, Bad, Found, Item, lines, too_long
 from bridge.importing.values import MEASURES, SPEEDS, Times, fix
+from bridge.model import Fix
 
 FIELDS = ("time", "date", "latitude", "longitude", *SPEEDS, *MEASURES)
 NECESSARY = ("time", "latitude", "longitude")
@@ -54,6 +55,9 @@ _UMLAUTS = str.maketrans({"ä": "a", "ö": "o", "ü": "u"})
 _CLOCK = re.compile(r"\s*\d\d?:\d\d")
 
 SAMPLE_LINES = 20
+
+Line = tuple[int, bytes]
+"""Its number, and what stands on it."""
 
 
 class NoColumnError(RequestError):
@@ -155,38 +159,71 @@ class Table:
     times: Times
 
     def read(self, file: BinaryIO) -> Iterator[Item]:
-        """Yield the point of each line."""
-        taken: deque[tuple[int, bytes]] = deque()
-        """Lines that the row being read is made of."""
-        reader = csv.reader(self._decoded(file, taken), delimiter=self.dialect.delimiter)
-        first = self.layout.header
-        while True:
-            taken.clear()
-            try:
-                row = next(reader)
-            except StopIteration:
-                return
-            except csv.Error as error:
-                yield self._bad(taken, str(error))
-                continue
-            if first:
-                first = False
-                continue
+        """Yield the point of each row."""
+        rows = self._rows(lines(file))
+        if self.layout.header:
+            next(rows, None)
+        for taken in rows:
             text = b"".join(line for _, line in taken)
             try:
-                if reason := too_long(text):
-                    raise ValueError(reason)
-                yield Found(taken[0][0], fix(*self._words(row)), text)
+                yield Found(taken[0][0], self._point(taken), text)
             except ValueError as error:
-                yield self._bad(taken, str(error))
+                yield Bad(taken[0][0], str(error), text)
 
-    def _bad(self, taken: Sequence[tuple[int, bytes]], reason: str) -> Bad:
-        return Bad(taken[0][0] if taken else 0, reason, b"".join(line for _, line in taken))
+    def _rows(self, source: Iterator[Line]) -> Iterator[list[Line]]:
+        """Yield the lines that each row is made of.
 
-    def _decoded(self, file: BinaryIO, taken: deque[tuple[int, bytes]]) -> Iterator[str]:
-        for number, line in lines(file):
-            taken.append((number, line))
-            yield line.decode(self.dialect.encoding, "replace")
+        What is quoted may go on over lines. A quote that never ends, or that has a point of its own
+        within, was none: then each line is a row.
+        """
+        for first in source:
+            if b'"' not in first[1]:
+                yield [first]
+                continue
+            taken: list[Line] = []
+            try:
+                self._columns(self._going_on(first, source, taken), strict=True)
+            except ValueError:
+                yield from ([line] for line in taken)
+            else:
+                yield taken
+
+    def _going_on(self, first: Line, source: Iterator[Line], taken: list[Line]) -> Iterator[bytes]:
+        """Yield the lines of a row, as long as they are asked for; those stand in `taken` then."""
+        size = 0
+        for line in itertools.chain([first], source):
+            taken.append(line)
+            if taken[1:] and self._is_point(line):
+                return
+            yield line[1]
+            size += len(line[1])
+            if size > MOST_LINE:
+                return
+
+    def _is_point(self, line: Line) -> bool:
+        try:
+            self._point([line])
+        except ValueError:
+            return False
+        return True
+
+    def _point(self, taken: Sequence[Line]) -> Fix:
+        """Return the point that a row is. Raises ValueError."""
+        for _, line in taken:
+            if reason := too_long(line):
+                raise ValueError(reason)
+        return fix(*self._words(self._columns(line for _, line in taken)))
+
+    def _columns(self, row: Iterable[bytes], *, strict: bool = False) -> list[str]:
+        """Return the columns of the lines of a row. Raises ValueError.
+
+        `strict`: a quote has its end, and nothing but a delimiter after it.
+        """
+        text = (line.decode(self.dialect.encoding, "replace") for line in row)
+        try:
+            return next(csv.reader(text, delimiter=self.dialect.delimiter, strict=strict), [])
+        except csv.Error as error:
+            raise ValueError(str(error)) from None
 
     def _words(self, row: Sequence[str]) -> tuple[datetime, dict[str, str]]:
         columns = self.layout.columns

@@ -28,6 +28,9 @@ from bridge.sinks.mqtt import SINK
 BATCH = 2000
 """Points of one transaction: what a crash may take, and what is in memory at a time."""
 
+BATCH_BYTES = 1024 * 1024
+"""Of a file, where its lines are so long that fewer points of it are one transaction."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
@@ -112,8 +115,7 @@ def import_files(  # noqa: PLR0913 - what is wanted, into what, and who is told
     whose = _Whose(registry, wanted.vehicle)
     if not wanted.keep and wanted.rejected:
         raise RequestError("--rejected: nothing is kept aside by a dry run")
-    if wanted.rejected is not None and wanted.rejected in wanted.files:
-        raise RequestError(f"--rejected: {wanted.rejected} is to be imported itself")
+    _check_asides(wanted)
     with closing(Database.open(folder / FILE_NAME, moment_of)) as database:
         sinks = () if wanted.publish else _sinks(database)
         archive = Archive(database, config, sinks, now)
@@ -136,11 +138,37 @@ def import_files(  # noqa: PLR0913 - what is wanted, into what, and who is told
                     reading.read(source, aside)
         else:
             for source in sources:
-                beside = source.path.with_name(f"{source.path.name}.rejected")
-                with Aside(beside if wanted.keep else None) as aside:
+                with Aside(_beside(source.path) if wanted.keep else None) as aside:
                     reading.read(source, aside)
         _count(archive, outcome, watcher)
     return outcome
+
+
+def _check_asides(wanted: Wanted) -> None:
+    """Raise RequestError where what is rejected would overwrite what has yet to be read."""
+    named = wanted.rejected
+    asides = [_beside(path) for path in wanted.files] if named is None else [named]
+    for aside in asides:
+        if any(_is_same(aside, path) for path in wanted.files):
+            if named is not None:
+                raise RequestError(f"--rejected: {aside} is to be imported itself")
+            raise RequestError(
+                f"rejected lines would be kept in {aside}, and that is to be imported itself:"
+                " say --rejected FILE"
+            )
+
+
+def _beside(path: Path) -> Path:
+    """Return where the rejected lines of a file are kept, unless it is said."""
+    return path.with_name(f"{path.name}.rejected")
+
+
+def _is_same(one: Path, other: Path) -> bool:
+    """Whether two names are those of one file; a link is."""
+    try:
+        return one.samefile(other)
+    except OSError:  # one of them is not there
+        return one.resolve() == other.resolve()
 
 
 def _sinks(database: Database) -> tuple[str, ...]:
@@ -220,7 +248,7 @@ class _Reading:
         self._outcome.files.append(told)
         before = self._sums()
         pending: dict[str, tuple[Vehicle, list[Found]]] = {}
-        points = waiting = 0
+        points = waiting = held_bytes = 0
 
         def reject(bad: Bad) -> None:
             told.rejected += 1
@@ -246,9 +274,10 @@ class _Reading:
                             continue
                         pending.setdefault(vehicle.key, (vehicle, []))[1].append(item)
                         waiting += 1
-                        if waiting >= BATCH:
+                        held_bytes += len(item.text)
+                        if waiting >= BATCH or held_bytes >= BATCH_BYTES:
                             write()
-                            points, waiting = points + waiting, 0
+                            points, waiting, held_bytes = points + waiting, 0, 0
                             self._watcher.reading(source.path, file.tell(), source.size, points)
                 except BrokenOffError as error:
                     told.broken_off = str(error)

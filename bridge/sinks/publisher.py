@@ -7,6 +7,7 @@ has to know whether there is room for another message and which have arrived; th
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -14,6 +15,10 @@ import aiomqtt
 from paho.mqtt.client import MQTT_ERR_SUCCESS, Client, ConnectFlags
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
+
+_quiet = logging.getLogger("bridge.aiomqtt")
+_quiet.addFilter(lambda record: not str(record.msg).startswith("Unexpected message ID"))
+"""What aiomqtt logs of itself, but the answer to a subscription whose caller was cancelled."""
 
 
 class Publisher(aiomqtt.Client):
@@ -31,7 +36,8 @@ class Publisher(aiomqtt.Client):
         refused: Callable[[str, str], None],
         **options: Any,  # noqa: ANN401 - the same
     ) -> None:
-        super().__init__(*arguments, **options, max_inflight_messages=0)  # it is us who count
+        # It is us who count.
+        super().__init__(*arguments, **options, logger=_quiet, max_inflight_messages=0)
         self._client.disable_logger()  # two lines a message
         self._window = window
         self._acknowledged = acknowledged

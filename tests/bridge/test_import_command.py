@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -9,8 +10,13 @@ from pathlib import Path
 import pytest
 
 from bridge import cli, log
+from bridge.backup.archive import SPARE_BYTES
 from bridge.cli import importing
+from bridge.cli.folder import open_registry
+from bridge.config import Config
 from bridge.datafolder import lock_folder
+from bridge.errors import StorageError
+from bridge.registry import Registry
 from tests.bridge.imported import drive, folder, last_seq, track, trips, written
 
 Type = Callable[..., tuple[int, str, str]]
@@ -128,3 +134,54 @@ def test_a_bar_on_a_terminal_and_nothing_elsewhere(
     assert "My Golf: counting trips  [....................]   0%" in err
     assert err.endswith("\r\x1b[K")
     assert track(tmp_path / "data")
+
+
+def test_a_dry_run_leaves_a_running_bridge_its_room(
+    typed: Type, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    typed("a.csv", *GOLF)
+    journal_bytes = (tmp_path / "data" / "journal.db").stat().st_size
+    before = sorted(path.name for path in tmp_path.rglob("*"))
+    usage = shutil.disk_usage(tmp_path)
+    few = usage._replace(free=journal_bytes + SPARE_BYTES)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: few)
+    code, out, err = typed("a.csv", *GOLF, "--dry-run")
+    assert (code, out) == (4, "")
+    assert "a dry run may need 32 MB for a while, and 32 MB are free on the disk of data" in err
+    assert sorted(path.name for path in tmp_path.rglob("*")) == before
+    enough = usage._replace(free=few.free + 10 * (tmp_path / "a.csv").stat().st_size)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: enough)
+    assert typed("a.csv", *GOLF, "--dry-run")[0] == 0
+
+
+@pytest.mark.parametrize("dry", [True, False])
+def test_what_a_killed_dry_run_left_goes_with_the_next(
+    typed: Type, tmp_path: Path, *, dry: bool
+) -> None:
+    left, under_way = (tmp_path / "data" / f".dry-run-{name}" for name in ("left", "under-way"))
+    left.mkdir()
+    (left / "journal.db").write_bytes(b"much")
+    (left / "lock").write_bytes(b"4242\n")
+    with lock_folder(under_way):  # by who is alive
+        assert typed("a.csv", *GOLF, *(["--dry-run"] if dry else []))[0] == 0
+        assert not left.exists()
+        assert under_way.exists()
+    assert [path.name for path in (tmp_path / "data").glob(".dry-run-*")] == [under_way.name]
+
+
+def test_a_dry_run_holds_its_copy(
+    typed: Type, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copies = list[Path]()
+
+    def look(at: Path, settings: Config) -> Registry:
+        with pytest.raises(StorageError, match="is in use"):
+            lock_folder(at)
+        copies.append(at)
+        return open_registry(at, settings)
+
+    monkeypatch.setattr(importing, "open_registry", look)
+    assert typed("a.csv", *GOLF, "--dry-run")[0] == 0
+    assert [path.parent for path in copies] == [Path("data")]
+    assert not copies[0].exists()
+    assert not list((tmp_path / "data").glob(".dry-run-*"))

@@ -83,6 +83,7 @@ class Listener:
     def __init__(self, client: aiomqtt.Client) -> None:
         self.client = client
         self.messages: list[tuple[str, bytes, bool]] = []
+        self.forged: set[tuple[str, bytes]] = set()
         self._answers = 0
 
     def latest(self, topic: str) -> Any:
@@ -102,6 +103,11 @@ class Listener:
 
     async def topic(self, topic: str) -> Any:
         return await eventually(lambda: self.latest(topic))
+
+    async def forge(self, topic: str, payload: bytes) -> None:
+        """Say what only a bridge would say."""
+        self.forged.add((topic, payload))
+        await self.client.publish(topic, payload, qos=1)
 
     async def ask(self, verb: str, **body: Any) -> Any:
         self._answers += 1
@@ -143,7 +149,8 @@ async def listening(port: int) -> AsyncIterator[Listener]:
         yield listener
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
-    assert complaints((topic, payload) for topic, payload, _ in listener.messages) == []
+    said = ((topic, payload) for topic, payload, _ in listener.messages)
+    assert complaints(one for one in said if one not in listener.forged) == []
 
 
 @pytest.fixture

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
-from datetime import UTC, datetime
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from tests.e2e.conftest import BASE, BridgeProcess, Dial, Listener, Tracker
+from tests.e2e.faults.clock import FalseClock
+from tests.e2e.speech import serving
 from tests.e2e.test_vehicle_requests import _connected, _report
 
 ID = "864000000001234"
@@ -198,3 +203,117 @@ async def test_where_an_old_command_cannot_be_told_from_a_new_one_nothing_danger
     assert (await _ended(heard, command="raw"))["reason"] == "needs_mqtt_5"
     await _tell(heard, "request_position")
     await tracker.hear(_word("B"))
+
+
+class _Network:
+    """Mobile data between a tracker and the bridge, which can be lost."""
+
+    def __init__(self, to_port: int) -> None:
+        self.port = 0
+        self._to_port = to_port
+        self._open = True
+        self._ends: list[asyncio.StreamWriter] = []
+
+    @asynccontextmanager
+    async def spanned(self) -> AsyncIterator[None]:
+        async with await asyncio.start_server(self._carry, "127.0.0.1", 0) as server:
+            self.port = server.sockets[0].getsockname()[1]
+            yield
+            self.lose()
+
+    def lose(self) -> None:
+        self._open = False
+        for end in self._ends:
+            end.transport.abort()
+
+    def restore(self) -> None:
+        self._open = True
+
+    async def _carry(self, near: asyncio.StreamReader, back: asyncio.StreamWriter) -> None:
+        self._ends.append(back)
+        if not self._open:
+            back.transport.abort()
+            return
+        far, on = await asyncio.open_connection("127.0.0.1", self._to_port)
+        self._ends.append(on)
+        await asyncio.gather(_pour(near, on), _pour(far, back), return_exceptions=True)
+
+
+async def _pour(source: asyncio.StreamReader, into: asyncio.StreamWriter) -> None:
+    while data := await source.read(4096):
+        into.write(data)
+    into.close()
+
+
+async def _gaps(bridge: BridgeProcess) -> Any:
+    asked = ("gaps", "golf", "--from", "2h", "--to", "2099-01-01", "--json")
+    done = await asyncio.to_thread(bridge.command, *asked)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+UNSEEN = timedelta(minutes=13)
+FASTER = 100
+"""So often the tracker's time goes by: what it drives unseen takes eight seconds."""
+
+
+@asynccontextmanager
+async def _driving(bridge: BridgeProcess, port: int) -> AsyncIterator[None]:
+    """Have a car with a memory card drive from a while ago, at its pace, to now and beyond."""
+    clock = FalseClock(bridge.folder)
+    clock.step(-UNSEEN - timedelta(minutes=2))
+    driving = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "bridge", "simulate", "--port", str(port), "--id", ID),
+        *("--card", "--attempts", "0", "--utc-offset", "0", "--start", "192"),
+        *("--interval", "30", "--heartbeat", "9999", "--speed-up", str(FASTER)),
+        env=bridge.environment | clock.environment(),
+    )
+    try:
+        yield
+    finally:
+        driving.terminate()
+        await driving.wait()
+
+
+async def test_data_is_lost_it_texts_data_is_back_and_the_card_fills_the_gap(
+    bridge: BridgeProcess, heard: Listener
+) -> None:
+    bridge.environment |= {
+        "TK103B__VEHICLES__GOLF__TRACKERS": ID,
+        "TK103B__VEHICLES__GOLF__PHONE": "+4915100000042",
+    }
+    await serving(bridge, heard)
+    network = _Network(bridge.port)
+    async with network.spanned(), _driving(bridge, network.port):
+        await heard.until(lambda: len(heard.all(f"{BASE}/vehicle/golf/history")) >= 2)
+        network.lose()
+        over = asyncio.get_running_loop().time() + UNSEEN.total_seconds() / FASTER
+        await heard.until(lambda: heard.vehicle("golf", "state")["link"] != "connected")
+        assert (await _gaps(bridge))["gaps"] == []
+
+        text = f"lat:52.456501\nlong:13.330002\nspeed:40.00\nT:{datetime.now(UTC):%y/%m/%d %H:%M}"
+        relayed = json.dumps({"from": "+4915100000042", "text": text})
+        await heard.client.publish(f"{BASE}/sms/in", relayed, qos=1)
+        position = await heard.until(lambda: heard.vehicle("golf", "position"))
+        assert (position["latitude"], position["longitude"]) == (52.456501, 13.330002)
+        await heard.until(lambda: heard.vehicle("golf", "state")["transport"] == "sms")
+
+        await heard.until(lambda: asyncio.get_running_loop().time() > over)
+        network.restore()
+        await heard.until(lambda: heard.vehicle("golf", "state")["link"] == "connected")
+        found = await _gaps(bridge)
+        (gap,) = found["gaps"]
+        assert gap["distance_km"] > 1
+        for day in found["days"]:  # two, if it is midnight
+            done = await asyncio.to_thread(
+                bridge.command, "send", "golf", "upload_log", f"day={day}"
+            )
+            assert done.returncode == 0, done.stderr
+            assert done.stdout.splitlines()[-1] == "upload_log: acknowledged: qt"
+        assert await _gaps(bridge) == {"gaps": [], "days": []}
+    uploads = [event for event in heard.all(f"{BASE}/bridge/event") if event["type"] == "upload"]
+    assert {event["day"] for event in uploads} == set(found["days"])
+    assert uploads[-1]["done"]
+    assert sum(event["points"] for event in uploads if event["done"]) > UNSEEN / timedelta(
+        seconds=30
+    )

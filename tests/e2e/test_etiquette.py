@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from bridge.app import Life
-from tests.conftest import PATIENCE_S, eventually
+from tests.conftest import PATIENCE_S, eventually, free_port
 from tests.e2e.conftest import BASE, BridgeProcess, Dial, Listener, Tracker
 from tests.e2e.speech import LOAD, ON, devices, guests, heartbeat, keys, login, position, serving
 
@@ -139,6 +139,52 @@ async def test_a_broken_file_changes_nothing_and_the_log_says_where(
     await house.reload(YAML.replace("1800", "900"), "read anew: trips.gap_s")
 
 
+ODD = (
+    r'mqtt: {host: "\UFFFFFFFF"}',
+    f"a: {'[' * 600}",
+    "",
+)
+"""What stumbles a YAML reader, and what an editor leaves for a moment."""
+
+
+async def test_whatever_stands_in_the_file_the_bridge_goes_on(house: House, dial: Dial) -> None:
+    await house.start()
+    golf = await connected(dial, GOLF)
+    for text in ODD:
+        await house.reload(text, f"stays as it was: {house.file}: ")
+        for verb in ("backup", "restart"):
+            assert str(house.file) in (await house.heard.ask(verb))["error"]
+        await goes_on(golf, GOLF)
+    house.file.unlink()
+    assert "cannot be read" in (await house.heard.ask("restart"))["error"]
+    assert keys(house.heard) == ["golf"]
+    await goes_on(golf, GOLF)
+    await house.reload(YAML, "read anew: nothing changed")
+    assert (await house.heard.ask("backup"))["status"] == "ok"
+    assert "a backup was made just now" in (await house.heard.ask("backup"))["error"]
+
+
+async def test_the_file_of_the_folder_is_missed(house: House, dial: Dial) -> None:
+    """One that nobody has named is no less a configuration when it is away for a moment."""
+    bridge, heard = house.bridge, house.heard
+    default = bridge.folder / "tk103b-bridge.yaml"
+    default.write_text(YAML)
+    bridge.environment["PYTHONPATH"] = str(Path(__file__).parents[2])
+    bridge.environment["PYTHONSAFEPATH"] = "yes"
+    with pytest.MonkeyPatch.context() as there:
+        there.chdir(bridge.folder)
+        await serving(bridge, heard)
+    golf = await connected(dial, GOLF)
+    await heard.until(lambda: keys(heard) == ["golf"])
+    default.unlink()
+    told = "stays as it was: tk103b-bridge.yaml: cannot be read"
+    os.kill(house.pid, signal.SIGHUP)
+    await eventually(lambda: told in house.log)
+    assert "cannot be read" in (await heard.ask("restart"))["error"]
+    assert (await heard.ask("info"))["data"]["config"]["trips"]["gap_s"] == 1800
+    await goes_on(golf, GOLF)
+
+
 async def test_the_same_file_changes_nothing(house: House, dial: Dial) -> None:
     await house.start()
     golf = await connected(dial, GOLF)
@@ -192,6 +238,24 @@ async def test_a_restart_is_clean_and_waits_for_a_good_configuration(
     await eventually(lambda: "nothing changed" in house.log)
 
 
+async def test_a_restart_waits_for_a_port_that_is_free(house: House, dial: Dial) -> None:
+    house.bridge.environment.pop("TK103B__LISTEN__PORT")
+    old, new = house.bridge.port, free_port()
+    house.file.write_text(f"{YAML}listen: {{port: {old}}}\n")
+    await house.start()
+    golf = await connected(dial, GOLF)
+    house.file.write_text(f"{YAML}listen: {{port: {new}}}\n")
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", new))
+        other.listen()
+        refused = await house.heard.ask("restart")
+        assert f"cannot listen on 127.0.0.1:{new}" in refused["error"]
+        await goes_on(golf, GOLF)
+    await house.restart()
+    house.bridge.port = new
+    await house.bridge.listening()
+
+
 async def test_systemd_is_not_told_that_a_bridge_stops_which_begins_again(house: House) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind(str(house.bridge.folder / "notify"))
@@ -241,6 +305,8 @@ async def test_options_that_cannot_be(house: House) -> None:
         ({"limits": {"guests": 0}}, "limits.guests must be a whole number from 1 to 1000"),
         ({"mqtt": {"host": "elsewhere"}}, "mqtt.host cannot be set by request"),
         ({"storage": {"path": "/"}}, "storage.path cannot be set by request"),
+        ({"access": {"unknown": "accept"}}, "access.unknown cannot be set by request"),
+        ({"history": {"days": 1}}, "history.days cannot be set by request"),
         ("all", "options must be a block"),
         (None, "options must be a block"),
     ):
