@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import Enum
 
 import msgspec
@@ -54,6 +54,9 @@ class Decoded(msgspec.Struct, frozen=True, gc=False):
     receipt: bytes = b""
 
 
+_LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
+
+
 @dataclass(slots=True)
 class Context:
     """What a decoder may remember or must be told between the frames of one connection."""
@@ -66,6 +69,8 @@ class Context:
     """Offset of the tracker's local clock, configured or learnt; None while unknown."""
     replaying: bool = False
     """The tracker is uploading its stored log: what it sends is old."""
+    replayed_at: datetime = _LONG_AGO
+    """When the latest frame of such an upload came."""
     zone_minutes: int = 0
     """Zone of the tracker's clock, in minutes east of UTC, as its login told it."""
 

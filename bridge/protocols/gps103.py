@@ -15,7 +15,7 @@ Source of all facts: docs/protocols.md, section gps103.
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
@@ -29,6 +29,9 @@ from bridge.protocols.framing import delimited
 from bridge.protocols.gps103_commands import ANSWERS
 
 NAME = "gps103"
+
+_BROKEN_OFF = timedelta(minutes=2)
+"""An upload that has paused for so long will not say that it is over."""
 
 ALARMS: dict[str, Alarm] = {
     "help me": Alarm.SOS,
@@ -265,7 +268,10 @@ def _qualified(
     if keyword in ("load", "qt"):
         context.replaying = keyword == "load"
     elif context.replaying:
-        extra["replayed"] = True
+        broken_off = context.received_at - context.replayed_at > _BROKEN_OFF
+        context.replaying = not broken_off
+        extra |= {} if broken_off else {"replayed": True}
+    context.replayed_at = context.received_at
     if keyword == "service":  # the last two columns hold the days and kilometres till then
         left = column[14].rstrip(_CLOSING).split(",")[3:5]
         extra |= {"service": left} if any(left) else {}

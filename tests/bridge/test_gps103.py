@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -410,3 +410,18 @@ def test_deviations_are_documented():
     rows = re.findall(r"^\| ([^|]+/[^|]+) \|", section, re.MULTILINE)
     documented = {name for row in rows for name in row.split(", ")}
     assert documented == set(DEVIATIONS)
+
+
+def test_an_upload_that_breaks_off_is_over_after_a_while() -> None:
+    context = Context(received_at=AT)
+
+    def replayed(minutes: float, keyword: str = "tracker") -> bool:
+        context.received_at = AT + timedelta(minutes=minutes)
+        said = ",".join(USUAL).replace("tracker", keyword) + ";"
+        (report,) = gps103.decode(said.encode(), context).messages
+        assert isinstance(report, Report)
+        return "replayed" in report.extra
+
+    replayed(0, "load")
+    assert [replayed(minutes) for minutes in (1, 2.9, 4.8)] == [True, True, True]
+    assert [replayed(minutes) for minutes in (7, 7.1)] == [False, False]
