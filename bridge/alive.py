@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
-from bridge.healthcheck import ALIVE, SOCKET_NAME, short_path
+from bridge.healthcheck import ALIVE, SOCKET_NAME, short_path, without_file
 from bridge.notify import Notifier
 
 _log = logging.getLogger(__name__)
@@ -28,14 +28,11 @@ async def alive(
     kill it.
 
     The data folder must be locked by us. One that takes no sockets, as some network shares, is no
-    reason not to run.
+    reason not to run: the health check asks us without a file then.
     """
     path = folder / SOCKET_NAME
-    server: asyncio.Server | None = None
-    try:
-        server = await asyncio.start_unix_server(_answer, sock=_bound(path))
-    except OSError as error:
-        _log.warning("no health check: %s takes no socket: %s", folder, error.strerror)
+    bound = _bound(path) or _bound_without_file(folder)
+    server = await asyncio.start_unix_server(_answer, sock=bound) if bound is not None else None
     petting = asyncio.get_running_loop().create_task(_pet(notifier)) if notifier.pet_s else None
     notifier.send("READY=1")
     try:
@@ -51,20 +48,39 @@ async def alive(
                 path.unlink()
 
 
-def _bound(path: Path) -> socket.socket:
+def _bound(path: Path) -> socket.socket | None:
     """Return a socket in the folder. Whoever may enter that may ask: there is nothing to be seen.
 
     What a predecessor has left is in nobody's use, for we hold the folder's lock.
     """
-    path.unlink(missing_ok=True)
     ours = socket.socket(socket.AF_UNIX)
     try:
+        path.unlink(missing_ok=True)
         with short_path(path.parent) as short:
             ours.bind(short)
         path.chmod(0o666)
-    except OSError:
+    except OSError as error:
         ours.close()
-        raise
+        with suppress(OSError):
+            path.unlink()  # a socket that only its owner could use would hide the other one
+        _log.info("%s takes no socket for the health check: %s", path.parent, error.strerror)
+        return None
+    return ours
+
+
+def _bound_without_file(folder: Path) -> socket.socket | None:
+    ours = socket.socket(socket.AF_UNIX)
+    try:
+        ours.bind(without_file(folder))
+    except OSError as error:
+        ours.close()
+        _log.error(
+            "the health check will call this bridge dead, as it cannot be asked (%s): switch the "
+            "check off, as with docker's --no-healthcheck, or let storage.path be a folder on a "
+            "disk of this machine",
+            error.strerror,
+        )
+        return None
     return ours
 
 

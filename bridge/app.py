@@ -11,6 +11,7 @@ import asyncio
 import logging
 import os
 import signal
+import socket
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import replace
@@ -21,12 +22,13 @@ from pathlib import Path
 from bridge import __version__, embedded, log, program
 from bridge.alive import alive
 from bridge.backup import Shelf
-from bridge.config import Config, Mqtt
+from bridge.config import Config, Listen, Mqtt
 from bridge.datafolder import lock_folder
-from bridge.errors import BrokerError, StorageError
+from bridge.errors import BrokerError, RequestError, StorageError
 from bridge.intake import Intake
 from bridge.journal import Journal
 from bridge.listener import Listener
+from bridge.listener.port import bound_socket
 from bridge.notify import Notifier
 from bridge.record import moment_of
 from bridge.registry import Registry
@@ -125,7 +127,8 @@ async def running(config: Config, source: Source, life: Life) -> AsyncIterator[I
         announcements = Announcements(config, intake, listener.counts)
         sink = MqttSink(config, intake, announcements)
         shelf = Shelf(folder.path, source, utc_now)
-        requests = Requests(intake, sink, House(reload, shelf.add, life.restart))
+        house = House(reload, shelf.add, partial(check_restart, reload), life.restart)
+        requests = Requests(intake, sink, house)
         sink.answer, sink.order = requests.answer, requests.order
         intake.downlink.post = sink.post
         receipt = config.alarms.auto_receipt
@@ -149,6 +152,34 @@ async def _rereading(life: Life, reload: Reload) -> None:
         await life.reread.wait()
         life.reread.clear()
         await reload.reload()
+
+
+async def check_restart(reload: Reload) -> None:
+    """Raise BridgeError where a bridge that begins anew would lack its configuration or port."""
+    wanted = await reload.check()
+    await asyncio.to_thread(check_port, reload.config.listen, wanted.listen)
+
+
+def check_port(ours: Listen, wanted: Listen) -> None:
+    """Raise RequestError where another port could not be had. Nobody can connect to it meanwhile.
+
+    Of a port that we hold ourselves only the address can be tried.
+    """
+    if replace(ours, proxy_protocol=()) == replace(wanted, proxy_protocol=()):
+        return
+    for kind, before, after in (
+        (socket.SOCK_DGRAM, ours.udp, wanted.udp),
+        (socket.SOCK_STREAM, ours.tcp, wanted.tcp),
+    ):
+        held = before and ours.port == wanted.port
+        if after:
+            try:
+                bound_socket(wanted.host, 0 if held else wanted.port, kind).close()
+            except OSError as error:
+                raise RequestError(
+                    f"cannot listen on {wanted.host}:{wanted.port}, as the configuration says now: "
+                    f"{error.strerror or error}"
+                ) from error
 
 
 def _restored(config: Config, registry: Registry, folder: Path) -> Intake:

@@ -3,8 +3,9 @@
     python -m bridge.healthcheck [FOLDER]
 
 So nothing is imported here but what opens a socket. The bridge answers on a socket in its data
-folder, see `bridge.alive`; nothing is asked of the broker, and the trackers' port is not touched:
-this must look neither like a tracker nor like a stranger.
+folder, see `bridge.alive`, or on one without a file where the folder takes none; nothing is asked
+of the broker, and the trackers' port is not touched: this must look neither like a tracker nor like
+a stranger.
 
 Only what a restart may mend is bad. A full disk or a broker that is away is none of it: what waits
 in memory would be lost.
@@ -41,22 +42,46 @@ def short_path(folder: str | os.PathLike[str]) -> Iterator[str]:
         os.close(descriptor)
 
 
+def without_file(folder: str | os.PathLike[str]) -> bytes:
+    """Return the address for a folder that takes no socket, as some network shares: of the system.
+
+    Linux alone has such addresses. Raises OSError where there is no such folder.
+    """
+    found = os.stat(folder)  # noqa: PTH116 - as above
+    return b"\0tk103b-bridge-%x-%x" % (found.st_dev, found.st_ino)
+
+
 def ask(folder: str | os.PathLike[str]) -> str:
     """Return why the bridge of this data folder is not well; empty: it is alive."""
     try:
-        with short_path(folder) as path, socket.socket(socket.AF_UNIX) as asked:
-            asked.settimeout(PATIENCE_S)
-            asked.connect(path)
-            answer = asked.recv(len(ALIVE))
+        with short_path(folder) as path:
+            answer = _answer_from(path)
     except TimeoutError:
         return f"the bridge has not answered within {PATIENCE_S:g} s"
-    except FileNotFoundError:
-        return f"no bridge has begun to listen on the data folder {os.fspath(folder)}"
-    except ConnectionRefusedError:
-        return f"no bridge runs on the data folder {os.fspath(folder)} any more"
     except OSError as error:
-        return f"the bridge cannot be asked: {error.strerror}"
+        fault = _in_words(error, os.fspath(folder))
+        try:
+            answer = _answer_from(without_file(folder))
+        except TimeoutError:
+            return f"the bridge has not answered within {PATIENCE_S:g} s"
+        except OSError:
+            return fault
     return "" if answer == ALIVE else "something else than a bridge answers"
+
+
+def _answer_from(address: str | bytes) -> bytes:
+    with socket.socket(socket.AF_UNIX) as asked:
+        asked.settimeout(PATIENCE_S)
+        asked.connect(address)
+        return asked.recv(len(ALIVE))
+
+
+def _in_words(error: OSError, folder: str) -> str:
+    if isinstance(error, FileNotFoundError):
+        return f"no bridge has begun to listen on the data folder {folder}"
+    if isinstance(error, ConnectionRefusedError):
+        return f"no bridge runs on the data folder {folder} any more"
+    return f"the bridge cannot be asked: {error.strerror}"
 
 
 def main() -> int:

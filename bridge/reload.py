@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -22,7 +22,7 @@ from bridge import log
 from bridge.config import SECTIONS, Config
 from bridge.errors import BridgeError, ConfigError, RequestError
 from bridge.registry import Registry
-from bridge.yamlfile import Value
+from bridge.yamlfile import Value, is_blank
 
 _log = logging.getLogger(__name__)
 
@@ -54,29 +54,46 @@ IN_PLACE: Mapping[str, frozenset[str]] = {
 Whatever is not named here, as new options are at first, waits for one."""
 
 BY_REQUEST: Mapping[str, frozenset[str]] = {
-    **_all_of("positions", "trips", "history", "alarms", "commands", "log"),
-    "access": frozenset({"unknown"}),
+    **_all_of("positions", "trips", "alarms", "commands", "log"),
     "limits": frozenset({"guests", "guests_per_address", "live_age_s", "permit_join_s"}),
 }
-"""What a request may choose: nothing that could lock anybody out, and no secret."""
+"""What a request may choose: nothing that could lock anybody out, let anybody in for longer than
+`permit_join` does, or remove any of the past; and no secret."""
 
 
-@dataclass(frozen=True, slots=True)
 class Source:
-    """Where the configuration comes from; without a file, the default one where there is one."""
+    """Where the configuration comes from; without a file, the default one once there is one.
 
-    file: Path | None
-    environ: Mapping[str, str]
+    A file that was found stays the one that is read. Where it is gone later, or says nothing any
+    more, somebody is just writing or moving it: that is a mistake, and no wish for the defaults.
+    """
+
+    def __init__(self, file: Path | None, environ: Mapping[str, str]) -> None:
+        self.environ = environ
+        self._file = file
+        self._said_something = False
 
     def read(self) -> Config:
         """Read it anew. Raises ConfigError."""
-        return configuration.load(self.file, self.environ)
+        file = self._file = self.found
+        if file is None:
+            return configuration.load(None, self.environ)
+        # An editor may empty the file just before we read it, or fill it just after.
+        blank = is_blank(file)
+        read = configuration.load(file, self.environ)
+        blank = blank or is_blank(file)
+        if blank and self._said_something:
+            raise ConfigError(
+                "says nothing any more", file=str(file), hint="a file without options holds: {}"
+            )
+        self._said_something = not blank
+        return read
 
     @property
     def found(self) -> Path | None:
         """The file that is read."""
         default = configuration.DEFAULT_FILE
-        return self.file or (default if default.exists() else None)
+        return self._file or (default if default.exists() else None)
 
 
 class Reload:
@@ -110,9 +127,9 @@ class Reload:
         if self.config.waiting:
             _log.warning("these wait for a restart: %s", ", ".join(self.config.waiting))
 
-    async def check(self) -> None:
-        """Raise ConfigError where a bridge that starts now would stumble over its configuration."""
-        await asyncio.to_thread(self.source.read)
+    async def check(self) -> Config:
+        """Return what a bridge would start with now. Raises ConfigError where it would stumble."""
+        return await asyncio.to_thread(self.source.read)
 
     def choose(self, options: Mapping[str, Any]) -> None:
         """Change options by request: ``{"trips": {"gap_s": 1800}}``; None takes a choice back.

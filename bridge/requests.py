@@ -75,6 +75,8 @@ class House:
 
     reload: Reload
     back_up: Callable[[], Awaitable[Body]]
+    check: Callable[[], Awaitable[None]]
+    """Raises BridgeError for what would keep it from beginning again."""
     restart: Callable[[], None]
     """Has it end in good order, and begin again."""
 
@@ -342,7 +344,7 @@ class Requests:
 
     async def _restart(self, body: Body) -> Body:
         del body
-        await self._running.reload.check()
+        await self._running.check()
         self._running.restart()
         return {}
 

@@ -120,6 +120,12 @@ def read(path: Path, environ: Mapping[str, str]) -> Document:
     return reader.document
 
 
+def is_blank(path: Path) -> bool:
+    """Whether a file says nothing: it is empty, or all comments. Raises ConfigError as `read`."""
+    lines = (line.strip() for line in _text(path, str(path)).splitlines())
+    return all(not line or line.startswith("#") for line in lines)
+
+
 def override(document: Document, environ: Mapping[str, str]) -> None:
     """Let ``TK103B__SECTION__OPTION`` and ``..._FILE`` variables win over what the file says."""
     for name, text in sorted(environ.items()):
@@ -285,6 +291,14 @@ def _compose(path: Path) -> yaml.Node | None:
             "a character that YAML does not allow",
             file=str(path),
             line=text.count("\n", 0, error.position) + 1,
+        ) from None
+    except RecursionError:
+        raise ConfigError("nested too deeply", file=str(path)) from None
+    except (ValueError, OverflowError):
+        raise ConfigError(
+            "this is no YAML: no character or version has such a number",
+            file=str(path),
+            hint=r"a text with \U or \u in it needs single quotes, or none",
         ) from None
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark

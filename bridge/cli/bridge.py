@@ -14,7 +14,7 @@ from bridge.cli.folder import is_locked
 from bridge.cli.texts import json_text
 from bridge.client import NoAnswerError, reached
 from bridge.config import Config
-from bridge.errors import RequestError
+from bridge.errors import BridgeError
 from bridge.intake import Intake
 from bridge.reload import Source
 from bridge.supervisor import Expected
@@ -49,7 +49,7 @@ def _demo(settings: Config) -> Callable[[Intake], Coroutine[None, None, None]]:
 
     async def drive(intake: Intake) -> None:
         if intake.registry.match(DEMO_ID) is None:
-            intake.accept(DEMO_ID, name=DEMO_NAME, now=intake.clock())
+            _accept(intake, Expected(DEMO_ID, DEMO_NAME))
         await simulator.run(
             simulator.Options(
                 device_id=DEMO_ID,
@@ -72,14 +72,18 @@ def _expecting(
         return None
 
     async def welcome(intake: Intake) -> None:
-        if intake.registry.knows(tracker.device_id):
-            return
-        try:
-            intake.accept(tracker.device_id, name=tracker.name, now=intake.clock())
-        except RequestError as error:
-            _log.error("the tracker of the options cannot be accepted: %s", error)
+        if not intake.registry.knows(tracker.device_id):
+            _accept(intake, tracker)
 
     return welcome
+
+
+def _accept(intake: Intake, tracker: Expected) -> None:
+    """Accept a tracker; where that fails the bridge runs all the same, and the log says why."""
+    try:
+        intake.accept(tracker.device_id, name=tracker.name, now=intake.clock())
+    except BridgeError as error:
+        _log.error("%s cannot be accepted: %s", tracker.name or "the expected tracker", error)
 
 
 def check_config(arguments: argparse.Namespace) -> None:

@@ -77,7 +77,7 @@ class Listener:
             # Datagrams first: whoever sees that TCP answers may use either.
             if self._listen.udp:
                 await loop.create_datagram_endpoint(
-                    lambda: self.datagrams, sock=_bound(host, port, socket.SOCK_DGRAM)
+                    lambda: self.datagrams, sock=bound_socket(host, port, socket.SOCK_DGRAM)
                 )
             if self._listen.tcp:
                 places = self._gate.limits.connections
@@ -86,7 +86,7 @@ class Listener:
                     places += MOST_ARRIVALS
                     newcomer = self.proxied.arrival
                 _allow_open_files(places + BACKLOG + SPARE_FILES)
-                plain = _bound(host, port, socket.SOCK_STREAM)
+                plain = bound_socket(host, port, socket.SOCK_STREAM)
                 self._server = await loop.create_server(newcomer, sock=plain, backlog=BACKLOG)
                 plain.listen(QUEUE)  # the same number to asyncio would be taken in one go
         except OSError as error:
@@ -121,7 +121,7 @@ class Listener:
             self.sweep()
 
 
-def _bound(host: str, port: int, kind: socket.SocketKind) -> socket.socket:
+def bound_socket(host: str, port: int, kind: socket.SocketKind) -> socket.socket:
     """Return a bound socket. Raises OSError. The host ``::`` stands for IPv4 as well.
 
     A name stands for its IPv4 address where it has one: that is what trackers speak.

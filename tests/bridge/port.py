@@ -22,7 +22,7 @@ from bridge.errors import StorageError
 from bridge.intake import Intake
 from bridge.journal import Journal
 from bridge.listener import Listener
-from bridge.listener.port import _bound
+from bridge.listener.port import bound_socket
 from bridge.record import Record
 from bridge.record import Row as Content
 from bridge.registry import Registry
@@ -237,7 +237,7 @@ def quiet_port(host: str) -> int:
         port = 20_000 + secrets.randbelow(12_000)
         with suppress(OSError):
             for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
-                _bound(host, port, kind).close()
+                bound_socket(host, port, kind).close()
             return port
 
 

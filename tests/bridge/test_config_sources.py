@@ -147,6 +147,26 @@ def test_a_password_keeps_its_blanks_but_no_line_end():
     assert reading(text.format("|\n    a b")).mqtt.password == Secret("a b")
 
 
+# --- what no YAML reader expects ---
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (r'mqtt: {host: "\UFFFFFFFF"}', "car.yaml: this is no YAML: no character"),
+        (r'mqtt: {host: "\U00110000"}', "car.yaml: this is no YAML: no character"),
+        (f"%YAML {'9' * 5000}.1\n--- {{}}", "car.yaml: this is no YAML: no character or version"),
+        (f"a: {'[' * 600}", "car.yaml: nested too deeply"),
+        (f"a: {'{b: ' * 600}", "car.yaml: nested too deeply"),
+    ],
+)
+def test_what_stumbles_the_reader_is_a_mistake_like_another(text, told):
+    assert mistake(text).startswith(told)
+    Path("secrets.yaml").write_text(text, encoding="utf-8")
+    told = told.replace("car.yaml", "secrets.yaml")
+    assert mistake("mqtt: {host: !secret broker}").startswith(told)
+
+
 # --- the environment ---
 
 

@@ -4,31 +4,26 @@ from __future__ import annotations
 
 import argparse
 import os
-import zipfile
 from collections.abc import Callable
 from dataclasses import fields, replace
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from bridge import log, supervisor
-from bridge.backup import Shelf
-from bridge.backup.keeping import KEPT
 from bridge.cli.supervised import prepare
 from bridge.config import (
+    DEFAULT_FILE,
     SECTIONS,
     Access,
     Alarms,
     Config,
     Limits,
     Positions,
-    Storage,
     Trips,
     VehicleConfig,
 )
-from bridge.errors import BridgeError, RequestError
-from bridge.journal import Journal
+from bridge.errors import BridgeError, ConfigError, RequestError
 from bridge.registry import Registry
 from bridge.reload import (
     BY_REQUEST,
@@ -81,7 +76,8 @@ def test_the_tables_name_options_that_there_are():
 
 def test_no_request_can_touch_what_opens_something():
     assert not BY_REQUEST.keys() & {"listen", "mqtt", "storage", "vehicles"}
-    assert not BY_REQUEST["access"] & {"allow", "block"}
+    assert "access" not in BY_REQUEST, "permit_join opens the door, and for a while only"
+    assert "history" not in BY_REQUEST, "a smaller one removes what nobody can bring back"
 
 
 # --- a file and a registry ---
@@ -177,6 +173,47 @@ async def test_a_file_that_is_gone_changes_nothing(desk, caplog):
     assert "cannot be read" in caplog.text
 
 
+@pytest.mark.parametrize("left", ["", "\n", "# vehicles are\n\n  # named below\n"])
+async def test_a_file_that_says_nothing_any_more_changes_nothing(desk, caplog, left):
+    here = desk("trips: {gap_s: 600}\n")
+    before = here.reload.config
+    assert await here.write(left) is before
+    assert f"stays as it was: {here.file}: says nothing any more" in caplog.text
+    with pytest.raises(ConfigError, match="says nothing any more"):
+        await here.reload.check()
+    assert (await here.write("{}\n")).trips == Trips()
+
+
+async def test_a_file_that_never_said_anything_may_go_on_so(desk, caplog):
+    here = desk("# nothing yet\n")
+    assert await here.write("") == Config()
+    assert (await here.write("trips: {gap_s: 600}\n")).trips.gap_s == 600
+    await here.write("")
+    assert here.reload.config.trips.gap_s == 600
+    assert "says nothing any more" in caplog.text
+
+
+async def test_the_file_of_the_folder_is_missed_once_it_was_found(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    source = Source(None, {})
+    assert (source.read(), source.found) == (Config(), None)
+    DEFAULT_FILE.write_text("trips: {gap_s: 600}\n")
+    for _ in range(2):
+        assert source.read().trips.gap_s == 600
+    DEFAULT_FILE.unlink()
+    assert source.found == DEFAULT_FILE
+    with pytest.raises(ConfigError, match="cannot be read"):
+        source.read()
+
+
+@pytest.mark.parametrize("text", [r'mqtt: {host: "\UFFFFFFFF"}', f"a: {'[' * 600}"])
+async def test_a_file_that_stumbles_the_reader_changes_nothing(desk, caplog, text):
+    here = desk("trips: {gap_s: 600}\n")
+    before = here.reload.config
+    assert await here.write(text) is before
+    assert f"stays as it was: {here.file}: " in caplog.text
+
+
 async def test_a_new_password_is_kept_out_of_the_log(desk, caplog):
     here = desk()
     await here.write("mqtt: {username: me, password: correct-horse}\n")
@@ -233,6 +270,8 @@ def test_what_needs_a_restart_waits_for_one(desk):
         ({"mqtt": {"host": "evil"}}, "mqtt.host cannot be set by request"),
         ({"listen": {"port": 1}}, "listen.port cannot be set by request"),
         ({"access": {"allow": ["864000000001234"]}}, "access.allow cannot be set by request"),
+        ({"access": {"unknown": "accept"}}, "access.unknown cannot be set by request"),
+        ({"history": {"days": 1}}, "history.days cannot be set by request"),
         ({"vehicles": {"golf": {}}}, "vehicles.golf cannot be set by request"),
         ({"x" * 9000: {"y": 1}}, "so long a name"),
     ],
@@ -328,40 +367,3 @@ def test_under_home_assistant_the_options_are_read_once(monkeypatch):
         prepare(argparse.Namespace(config=None))
     assert asked == [1]
     assert os.environ["TK103B__LOG__LEVEL"] == "debug"
-
-
-# --- the shelf of backups ---
-
-
-async def test_a_few_backups_are_kept_without_what_opens_anything(tmp_path):
-    data = tmp_path / "data"
-    data.mkdir()
-    Registry.open(data, "tk103b").accept(GOLF, key="golf")
-    Journal.open(data).close()
-    file = tmp_path / "car.yaml"
-    file.write_text("log: {level: info}\n")
-    moments = iter(datetime(2026, 5, 1, tzinfo=UTC) + timedelta(days=day) for day in range(9))
-    shelf = Shelf(data, Source(file, {}), lambda: next(moments))
-    (data / "backups").mkdir()
-    (data / "backups/.tk103b-backup-killed").mkdir()
-    (data / "backups/mine.zip").touch()
-    # Written down since the start, and a secret all the same.
-    file.write_text("mqtt: {username: me, password: correct-horse}\n")
-    made = [await shelf.add() for _ in range(KEPT + 2)]
-    kept = [one["path"].removeprefix("backups/") for one in made[-KEPT:]]
-    assert {one.name for one in (data / "backups").iterdir()} == {"mine.zip", *kept}
-    for one in made[-KEPT:]:
-        assert (data / one["path"]).stat().st_size == one["bytes"]
-        with zipfile.ZipFile(data / one["path"]) as archive:
-            text = archive.read("tk103b-bridge.yaml").decode()
-        assert text == "mqtt: {username: me, password: !secret mqtt_password}\n"
-    assert {len(one["sha256"]) for one in made} == {64}
-
-
-async def test_a_shelf_without_room_says_so(tmp_path, monkeypatch):
-    Registry.open(tmp_path, "tk103b")
-    Journal.open(tmp_path).close()
-    monkeypatch.setattr("bridge.backup.keeping.SPARE_BYTES", 1 << 60)
-    with pytest.raises(RequestError, match="MB are free"):
-        await Shelf(tmp_path, Source(None, {}), lambda: datetime.now(UTC)).add()
-    assert Storage().path != tmp_path

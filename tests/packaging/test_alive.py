@@ -75,9 +75,28 @@ async def test_a_folder_may_have_a_long_name(tmp_path: Path) -> None:
 async def test_a_folder_that_takes_no_socket_is_no_reason_not_to_run(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
+    """And the check, which would have the container ended, finds it all the same."""
+    caplog.set_level("INFO", "bridge")
     (tmp_path / healthcheck.SOCKET_NAME).mkdir()
+    other = tmp_path / "other"
+    other.mkdir()
     async with alive(tmp_path, SILENT):
-        assert "no health check" in caplog.text
+        assert "takes no socket for the health check: " in caplog.text
+        assert await asyncio.to_thread(healthcheck.ask, tmp_path) == ""
+        assert await asyncio.to_thread(healthcheck.ask, other) != ""
+    assert "any more" in await asyncio.to_thread(healthcheck.ask, tmp_path)
+
+
+async def test_one_that_nobody_could_ask_says_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As where the system knows no sockets without a file."""
+    (tmp_path / healthcheck.SOCKET_NAME).mkdir()
+    nowhere = str(tmp_path / "nowhere/alive").encode()
+    monkeypatch.setattr("bridge.alive.without_file", lambda _: nowhere)
+    async with alive(tmp_path, SILENT):
+        assert "the health check will call this bridge dead" in caplog.text
+        assert "--no-healthcheck" in caplog.text
 
 
 def test_it_imports_next_to_nothing() -> None:
