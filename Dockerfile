@@ -36,7 +36,8 @@ VOLUME /data
 EXPOSE 8888/tcp 8888/udp
 STOPSIGNAL SIGTERM
 # Asks the bridge on a socket in /data, without a shell, the broker, or a word on the trackers' port.
-HEALTHCHECK --interval=60s --timeout=15s --start-period=30s --retries=3 \
+# A start may take minutes, where a large journal is examined after a power cut: it is no illness.
+HEALTHCHECK --interval=60s --timeout=15s --start-period=10m --retries=3 \
   CMD ["python", "-m", "bridge.healthcheck", "/data"]
 ENTRYPOINT ["tk103b-bridge"]
 CMD ["run"]

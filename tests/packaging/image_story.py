@@ -22,6 +22,7 @@ import pytest
 from tests.conftest import PATIENCE_S, Mosquitto, free_port
 from tests.packaging import building
 from tests.packaging.release import ROOT
+from tests.packaging.test_container_pages import asked_of_the_image, commands
 from tests.packaging.test_supervisor import TOKEN, Supervisor, good, write
 
 SUPERVISOR = "127.77.0.1"
@@ -40,9 +41,10 @@ mount -t proc proc "$1/proc"
 mount --bind "$HOSTS" "$1/etc/hosts"
 mount -o remount,bind,ro "$1"
 root=$1; shift 2
-exec chroot --userspec="$USERSPEC" "$root" /usr/bin/env -i "$@"
+exec chroot --userspec="$USERSPEC" "$root" /usr/bin/env -i --chdir="$WORKDIR" "$@"
 """
-"""What an engine does: a file system of its own, read-only but for /data, an account, variables."""
+"""What an engine does: a file system of its own, read-only but for /data, an account, a folder to
+work in, variables."""
 
 
 class Container:
@@ -71,17 +73,24 @@ class Container:
     def health(self) -> list[str]:
         return list(self.config["Healthcheck"]["Test"][1:])
 
-    def start(self, *command: str) -> subprocess.Popen[str]:
-        """Start a command, or what the image starts by itself."""
+    def start(self, *command: str, given: Path = Path(os.devnull)) -> subprocess.Popen[str]:
+        """Start a command, or what the image starts by itself; `given` is what it can read."""
         words = command or (*self.config["Entrypoint"], *self.config["Cmd"])
-        process = subprocess.Popen(
-            ["unshare", "--mount", "--propagation", "private", "sh", "-c", CONTAINED, "sh",
-             str(self.root), str(self.data), *self.variables, *words],
-            env={**os.environ, "USERSPEC": self._account, "HOSTS": str(self._hosts)},
-            text=True,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-        )  # fmt: skip
+        ours = {
+            "USERSPEC": self._account,
+            "HOSTS": str(self._hosts),
+            "WORKDIR": self.config["WorkingDir"],
+        }
+        with given.open("rb") as file:
+            process = subprocess.Popen(
+                ["unshare", "--mount", "--propagation", "private", "sh", "-c", CONTAINED, "sh",
+                 str(self.root), str(self.data), *self.variables, *words],
+                env=os.environ | ours,
+                text=True,
+                stdin=file,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+            )  # fmt: skip
         self._started.append(process)
         return process
 
@@ -93,8 +102,8 @@ class Container:
             process.communicate()
         building.buildah("rm", self.name)
 
-    def run(self, *command: str) -> tuple[int, str]:
-        process = self.start(*command)
+    def run(self, *command: str, given: Path = Path(os.devnull)) -> tuple[int, str]:
+        process = self.start(*command, given=given)
         told, _ = process.communicate(timeout=PATIENCE_S)
         return process.returncode, told
 
@@ -213,6 +222,27 @@ def test_its_root_cannot_be_written_to(container: Container) -> None:
     code, told = container.run("python", "-c", "open('/tmp/anything', 'w')")
     assert code == 1
     assert "Read-only file system" in told
+
+
+def test_a_backup_moves_in_as_its_page_says(
+    container: Container, port: int, tmp_path: Path
+) -> None:
+    """Root's own file, that nobody else may read, ends as the bridge's."""
+    process = container.start()
+    connected(process, port).close()
+    process.send_signal(signal.SIGTERM)
+    assert process.communicate(timeout=PATIENCE_S)
+    assert container.run("tk103b-bridge", "backup", "saved.zip")[0] == 0
+    backup = (container.data / "saved.zip").rename(tmp_path / "tk103b.zip")
+    os.chown(backup, 0, 0)
+    backup.chmod(0o600)
+    for line in commands("moving.md", "In a container"):
+        if "compose run" in line:
+            words, source = asked_of_the_image(line)
+            code, told = container.run(*words, given=tmp_path / source)
+            assert code == 0, f"{line}\n{told}"
+    assert (container.data / "registry.json").stat().st_uid == 1000
+    assert "golf" in container.run("tk103b-bridge", "vehicles")[1]
 
 
 # --- the app --------------------------------------------------------------------------------------

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
+import shutil
+import subprocess
+import zipfile
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -57,7 +62,53 @@ def test_the_workflow_publishes_only_what_passed() -> None:
     for name in jobs.keys() - {"check"}:
         assert "check" in before(name), name
     assert before("release") >= {"wheel", "image"}
+    assert before("image") >= {"wheel"}, "no image of what could not be built"
     assert any(".ci/run" in step.get("run", "") for step in steps(jobs["check"]))
+    checked = (ROOT / ".ci/run").read_text().splitlines()
+    assert {"make check", "make test", "make docs"} <= set(checked)
+
+
+def test_only_a_release_is_the_latest() -> None:
+    jobs = yaml.safe_load(WORKFLOW.read_text())["jobs"]
+    naming = [name for name, job in jobs.items() if ":latest" in yaml.safe_dump(job)]
+    assert naming == ["release"]
+    said = [step.get("run", "") for step in steps(jobs["release"])]
+    (tagged,) = [number for number, run in enumerate(said) if ":latest" in run]
+    (published,) = [number for number, run in enumerate(said) if "gh release create" in run]
+    assert published < tagged
+
+
+def test_actions_are_pinned_to_a_release() -> None:
+    used = re.findall(r"uses: (\S+)", WORKFLOW.read_text())
+    assert used
+    assert [one for one in used if not re.fullmatch(r"[\w/-]+@v\d+\.\d+\.\d+", one)] == []
+    assert len(set(used)) == len({one.partition("@")[0] for one in used}), "one version of each"
+
+
+def test_hacs_asks_for_what_a_release_has(tmp_path: Path) -> None:
+    """The file of that name, with the manifest at its top: HACS unpacks it into the folder."""
+    told = json.loads((ROOT / "hacs.json").read_text())
+    assert told["zip_release"] is True
+    (packing,) = (
+        step["run"]
+        for step in steps(yaml.safe_load(WORKFLOW.read_text())["jobs"]["wheel"])
+        if "HACS" in step.get("name", "")
+    )
+    if shutil.which("zip") is None:
+        pytest.skip("zip is not here, so nothing was packed. Try: apt install zip")
+    shutil.copytree(ROOT / "custom_components", tmp_path / "custom_components")
+    (tmp_path / "dist").mkdir()
+    subprocess.run(["sh", "-c", packing], cwd=tmp_path, check=True, stdout=subprocess.DEVNULL)
+    with zipfile.ZipFile(tmp_path / "dist" / told["filename"]) as packed:
+        names = set(packed.namelist())
+    assert {"manifest.json", "__init__.py", "translations/en.json"} <= names
+    assert not any("__pycache__" in name for name in names)
+
+
+@pytest.mark.parametrize("page", sorted((ROOT / "docs").glob("*.md")), ids=lambda page: page.stem)
+def test_no_page_names_a_version_of_ours(page: Path) -> None:
+    """Nobody would think of it when the version changes."""
+    assert not re.search(r"tk103b[_-]bridge[-:_]v?\d+\.\d+", page.read_text(encoding="utf-8"))
 
 
 def test_the_wheel_comes_with_what_it_was_tested_with() -> None:

@@ -192,13 +192,16 @@ class App:
     """The app's process; its data folder is given to an account, if need be to whoever we are."""
 
     def __init__(
-        self, data: Path, stub: Supervisor, *, account: str = "", before: Sequence[str] = ()
+        self,
+        data: Path,
+        stub: Supervisor,
+        *,
+        account: str = "",
+        python: Sequence[str] = (sys.executable,),
     ) -> None:
         self.data = data
-        self.command = [
-            *before, sys.executable, "-c", STARTED, str(data), stub.address,
-            account or pwd.getpwuid(os.geteuid()).pw_name,
-        ]  # fmt: skip
+        account = account or pwd.getpwuid(os.geteuid()).pw_name
+        self.command = [*python, "-c", STARTED, str(data), stub.address, account]
         self.environ = {
             **{name: text for name, text in os.environ.items() if "TK103B" not in name},
             "SUPERVISOR_TOKEN": TOKEN,
