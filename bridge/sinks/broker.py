@@ -12,6 +12,7 @@ import contextlib
 import logging
 import random
 import secrets
+import socket
 from collections import deque
 from collections.abc import Callable
 from typing import Any
@@ -97,6 +98,8 @@ class Broker:
             ),
             tls_insecure=tls.insecure if tls else None,
             max_queued_outgoing_messages=0,
+            # Else an acknowledgement of ours may hold the next message back for 40 ms.
+            socket_options=((socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),),
             window=self._limits.publishes_in_flight,
             acknowledged=acknowledged,
             refused=refused,
