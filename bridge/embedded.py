@@ -6,11 +6,15 @@ It speaks MQTT 3.1.1 only and forgets everything when it stops; Home Assistant w
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, suppress
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from bridge.errors import BrokerError
+
+if TYPE_CHECKING:
+    from amqtt.broker import Broker
+    from amqtt.session import Session
 
 Found = Literal["nobody", "broker", "stranger"]
 
@@ -46,15 +50,43 @@ async def found(host: str, port: int) -> Found:
     return "stranger"
 
 
+class _Filters(dict[str, Any]):
+    """Topic filters that are gone through as they were when that began."""
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(tuple(self.keys()))
+
+
+def _mended() -> type[Broker]:
+    """Return amqtt's broker without what it does wrong to a client that connects.
+
+    It sends the newcomer what is retained for the subscriptions of everybody, and drops the
+    connection if another client subscribes while it does (0.11.3 to 0.12.1).
+    """
+    # Imported here: nobody with a broker of their own should pay for this one.
+    from amqtt.broker import Broker  # noqa: PLC0415
+
+    class Mended(Broker):
+        def __init__(self, config: dict[str, Any]) -> None:
+            super().__init__(config)
+            self._subscriptions = _Filters()
+
+        async def _publish_retained_messages_for_subscription(
+            self, subscription: tuple[str, int], session: Session
+        ) -> None:
+            if any(one is session for one, _ in self._subscriptions.get(subscription[0], ())):
+                await super()._publish_retained_messages_for_subscription(subscription, session)
+
+    return Mended
+
+
 @asynccontextmanager
 async def broker(host: str, port: int) -> AsyncIterator[None]:
     """Run a broker for as long as the context lasts. Raises BrokerError where it cannot start."""
-    # Imported here: nobody with a broker of their own should pay for this one.
-    from amqtt.broker import Broker  # noqa: PLC0415
     from amqtt.errors import AMQTTError  # noqa: PLC0415
 
     listener = {"type": "tcp", "bind": f"{host}:{port}", "max_connections": 100}
-    server = Broker({"listeners": {"default": listener}, "plugins": _PLUGINS})
+    server = _mended()({"listeners": {"default": listener}, "plugins": _PLUGINS})
     try:
         await server.start()
     except (AMQTTError, OSError) as error:
