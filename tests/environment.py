@@ -7,7 +7,7 @@
 
 Nothing is installed on the system and no rights are needed. An interpreter that is there is used;
 else Debian's packages of Python 3.14 and of its libraries, from the mirror that this machine's apt
-uses, are unpacked into a folder of their own; where there is no apt, uv fetches one. What was made
+uses, are unpacked into a folder of their own; where apt has none, uv fetches one. What was made
 is kept until its lock changes. Only the path goes to standard output.
 """
 
@@ -19,6 +19,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -114,8 +115,9 @@ def _interpreter() -> Path:
     unpacked = UNPACKED / "usr/bin/python3.14"
     if _runs(unpacked):
         return unpacked
-    if shutil.which("apt-get") and shutil.which("dpkg-deb"):
-        return _unpack(unpacked)
+    # Ubuntu has apt as well, and no mirror of Debian's.
+    if shutil.which("apt-get") and shutil.which("dpkg-deb") and (mirrors := _mirrors()):
+        return _unpack(unpacked, mirrors)
     _say("fetching Python 3.14 with uv")
     uv = _tool("uv")
     _run(uv, "python", "install", "--quiet", "--install-dir", PROVIDED / "uv", "3.14")
@@ -125,7 +127,7 @@ def _interpreter() -> Path:
     raise UnprovidedError("the one that uv fetched does not run")
 
 
-def _unpack(python: Path) -> Path:
+def _unpack(python: Path, mirrors: Sequence[str]) -> Path:
     """Unpack Debian's packages and make the interpreter use the libraries beside it."""
     _say(f"fetching Python 3.14 from Debian {SUITE}: half a minute")
     apt = PROVIDED / "apt"
@@ -135,10 +137,10 @@ def _unpack(python: Path) -> Path:
         (apt / folder).mkdir(parents=True)
     (apt / "status").touch()
     (apt / "apt.conf").write_text(APT.format(apt=apt))
-    refusal = "apt names no Debian mirror"
+    refusal = ""
     keyring = next((str(one) for one in KEYRINGS if one.is_file()), "")
     signed = f"[signed-by={keyring}] " if keyring else ""
-    for address in _mirrors():
+    for address in mirrors:
         (apt / "sources.list").write_text(f"deb {signed}{address} {SUITE} main\n")
         own = "apt-get", "-q", "-c", apt / "apt.conf"
         try:

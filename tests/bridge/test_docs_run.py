@@ -31,7 +31,7 @@ _ANNOUNCED = re.compile(
     r"`(tk103b/[a-z0-9_/]+)`[^`\n]*:\n\n```json\n(.*?)^```$", re.MULTILINE | re.DOTALL
 )
 _PROGRAM = re.compile(
-    r"(?:\$ )?(?:[A-Z0-9_]+=\S+ )*(?:sudo (?:-u \w+ )?)?"
+    r"(?:\$ )?(?:[A-Z0-9_]+=\S+ )*(?:sudo (?:-u \w+ )?(?:[A-Z0-9_]+=\S+ )*)?"
     r"(?:docker (?:compose )?exec \S+ )?(?:\S*/)?tk103b-bridge (.+)"
 )
 _ENTRYPOINT = re.compile(r"docker compose run --rm bridge (.+)")

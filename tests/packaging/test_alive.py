@@ -144,16 +144,16 @@ async def test_systemd_hears_that_it_is_ready_lives_and_stops(
     """READY only when the port is open, then signs of life twice as often as asked."""
     bridge = BridgeProcess(
         tmp_path, mosquitto.port,
-        NOTIFY_SOCKET=str(tmp_path / "notify"), WATCHDOG_USEC="400000",
+        NOTIFY_SOCKET=str(tmp_path / "notify"), WATCHDOG_USEC="3000000",
     )  # fmt: skip
     bridge.start()
     assert await asyncio.to_thread(told, manager) == "READY=1"
     with socket.create_connection(("127.0.0.1", bridge.port), PATIENCE_S):
         pass
-    began = time.monotonic()
-    for _ in range(5):
+    for _ in range(2):
+        began = time.monotonic()
         assert await asyncio.to_thread(told, manager) == "WATCHDOG=1"
-    assert time.monotonic() - began < 5 * 0.4, "the watchdog would have bitten"
+        assert time.monotonic() - began < 3, "the watchdog would have bitten"
     stopping = asyncio.create_task(asyncio.to_thread(bridge.stop))
     while (last := await asyncio.to_thread(told, manager)) == "WATCHDOG=1":
         pass

@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from bridge.journal import Journal
+from tests.conftest import free_port
 from tests.packaging.release import ROOT
 
 PROGRAM = "tk103b-bridge"
@@ -62,6 +63,8 @@ class Volume:
             "PATH": os.environ["PATH"],
             "PYTHONPATH": str(ROOT),
             "TK103B__STORAGE__PATH": str(self.data),
+            # Where 1883 leads to somebody's own bridge, it is not to be told of our tracker.
+            "TK103B__MQTT__PORT": str(free_port()),
         }
 
     def follow(self, line: str) -> str:

@@ -68,6 +68,19 @@ def test_the_workflow_publishes_only_what_passed() -> None:
     assert {"make check", "make test", "make docs"} <= set(checked)
 
 
+def test_ci_installs_what_tests_look_for() -> None:
+    listed = (ROOT / ".ci/run").read_text().split("<<'PROGRAMS'\n")[1].split("PROGRAMS\n")[0]
+    tests = ROOT / "tests"
+    files = [tests / "conftest.py", *tests.glob("e2e/**/*.py"), *tests.glob("packaging/**/*.py")]
+    sought = {
+        program for file in files for program in re.findall(r'which\("([\w-]+)"', file.read_text())
+    }
+    # Every Debian has the one, and the broker's package the other.
+    assert sought - {"setpriv", "mosquitto_passwd"} <= {
+        line.split()[0] for line in listed.splitlines()
+    }
+
+
 def test_only_a_release_is_the_latest() -> None:
     jobs = yaml.safe_load(WORKFLOW.read_text())["jobs"]
     naming = [name for name, job in jobs.items() if ":latest" in yaml.safe_dump(job)]
@@ -111,12 +124,28 @@ def test_no_page_names_a_version_of_ours(page: Path) -> None:
     assert not re.search(r"tk103b[_-]bridge[-:_]v?\d+\.\d+", page.read_text(encoding="utf-8"))
 
 
-def test_the_wheel_comes_with_what_it_was_tested_with() -> None:
-    """The page of systemd promises it; make dist begins with an empty folder."""
+def test_the_checks_find_both_pythons() -> None:
+    """No mirror of Ubuntu has the component's; the later one is `python3`."""
+    versions = [
+        step["with"]["python-version"]
+        for step in steps(yaml.safe_load(WORKFLOW.read_text())["jobs"]["check"])
+        if step.get("uses", "").startswith("actions/setup-python@")
+    ]
+    assert versions == ["3.14", "3.13"]
+
+
+def test_the_wheel_comes_with_what_the_page_of_systemd_wants() -> None:
+    """Make dist begins with an empty folder."""
     workflow = yaml.safe_load(WORKFLOW.read_text())
     wheel = steps(workflow["jobs"]["wheel"])
     said = [step.get("run", "") for step in wheel]
-    assert said.index("make dist") < said.index("cp requirements-run.lock dist/")
+    page = (ROOT / "docs/install-systemd.md").read_text()
+    (copying,) = [run for run in said if run.startswith("cp ")]
+    _, *files, folder = copying.split()
+    assert folder == "dist/"
+    assert said.index("make dist") < said.index(copying)
+    assert [file for file in files if not (ROOT / file).is_file() or file not in page] == []
+    assert {Path(file).suffix for file in files} == {".lock", ".yaml", ".service"}
     assert wheel[-1]["with"]["path"] == "dist/*"
     (published,) = (
         step["run"]
@@ -124,8 +153,6 @@ def test_the_wheel_comes_with_what_it_was_tested_with() -> None:
         if "Publish" in step.get("name", "")
     )
     assert published.endswith(" dist/*")
-    page = (ROOT / "docs/install-systemd.md").read_text()
-    assert "install -r requirements-run.lock --require-hashes" in page
     # The index takes wheel and sdist, nothing else.
     assert any(
         "mv all/tk103b_bridge-* dist/" in step.get("run", "")
