@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import resource
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, Self
 
 from bridge.config import Config
@@ -40,6 +42,19 @@ KEEPALIVE = {"TCP_KEEPIDLE": 600, "TCP_KEEPINTVL": 60, "TCP_KEEPCNT": 5}
 """The system asks a connection silent for ten minutes whether it is still there, five times in as
 many minutes: sooner than `limits.idle_s` finds out, and not in a tunnel. Each question costs the
 tracker some eighty bytes, and only those pay who send no heartbeats."""
+
+
+_NOT_OURS = " (listen.host is an address of this machine; leave it out for all of them)"
+HINTS: Mapping[int, str] = MappingProxyType(
+    {
+        errno.EADDRINUSE: " (is another bridge running? choose another listen.port)",
+        errno.EACCES: " (ports below 1024 are root's: choose a higher listen.port)",
+        errno.EADDRNOTAVAIL: _NOT_OURS,
+        socket.EAI_NONAME: _NOT_OURS,
+        socket.EAI_AGAIN: _NOT_OURS,
+    }
+)
+"""What to do about it, where that is known, by the number of the error."""
 
 
 class Listener:
@@ -91,9 +106,9 @@ class Listener:
                 plain.listen(QUEUE)  # the same number to asyncio would be taken in one go
         except OSError as error:
             await self.__aexit__()
+            hint = HINTS.get(error.errno or 0, "")
             raise BridgeError(
-                f"cannot listen on {host}:{port}: {error.strerror or error} "
-                "(is another bridge running? choose another listen.port)"
+                f"cannot listen on {host}:{port}: {error.strerror or error}{hint}"
             ) from error
         self._sweeper = loop.create_task(self._sweep_for_ever(), name="sweeper")
         return self

@@ -22,16 +22,17 @@ from tests.bridge.port import GOLF, LOAD, ON, VAN, heartbeat, login, quiet_port,
 from tests.conftest import eventually
 
 
-@pytest.fixture
-async def port(tmp_path):
-    async with serving(tmp_path) as opened:
-        yield opened
-
-
 async def test_a_port_in_use_is_a_sentence_and_disturbs_nobody(port):
     with pytest.raises(BridgeError, match="is another bridge running"):
         await Listener(port.intake.config, port.intake).__aenter__()
     await port.known(GOLF)
+
+
+@pytest.mark.parametrize("host", ["192.0.2.1", "nowhere.invalid"])
+async def test_an_address_that_is_not_ours_is_said_to_be_none(port, host):
+    config = dataclasses.replace(port.intake.config, listen=Listen(host=host, port=0))
+    with pytest.raises(BridgeError, match="an address of this machine; leave it out"):
+        await Listener(config, port.intake).__aenter__()
 
 
 async def test_a_port_that_closes_hangs_up_on_everybody(port):
