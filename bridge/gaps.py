@@ -22,7 +22,10 @@ SILENT = timedelta(minutes=10)
 FAR_M = 1000.0
 """Nearer the parking place was only left for a short way, or the receiver has drifted."""
 DAYS = timedelta(days=30)
-"""How far back one looks, where nothing else is said: cards keep some weeks."""
+"""How far back one looks, where nothing else is said: cards keep some weeks. As far before what is
+asked for the last place is looked for, as a gap may have begun before midnight."""
+EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
+"""Nothing is known of earlier times, however far back somebody asks."""
 
 
 class Gap(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,8 +37,13 @@ class Gap(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def of_vehicle(journal: Journal, key: str, span: Span) -> list[Gap]:
-    """Return the gaps in a vehicle's track, in order. Waits for the disk; raises StorageError."""
-    return list(of_track(history.every_point(journal, key, span)))
+    """Return the gaps that reach into a span of a vehicle's track, in order.
+
+    Waits for the disk; raises StorageError.
+    """
+    since = max(span.since, EARLIEST) - DAYS
+    found = of_track(history.every_point(journal, key, Span(since, span.until)))
+    return [gap for gap in found if gap.until > span.since]
 
 
 def of_track(points: Iterable[Point]) -> Iterator[Gap]:

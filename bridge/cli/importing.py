@@ -219,6 +219,8 @@ def _of_file(file: OfFile) -> Iterator[str]:
     yield f"{file.path}: {file.imported:,} imported, {duplicates}, {file.rejected:,} rejected."
     if file.broken_off:
         yield f"{file.path}:{file.broken_off}; the rest is not imported."
+    if file.empty:
+        yield f"{file.path}: nothing in it is a report, or a point of a track with its time."
     if file.rejected and file.aside is not None:
         yield f"Rejected lines with their reasons: {file.aside}"
 

@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 
 import msgspec
 
-from bridge.importing.items import Bad, BrokenOffError, Found, Item
+from bridge.importing.items import BOM, Bad, BrokenOffError, Found, Item
 from bridge.importing.values import Times, fix, zone
 
 MOST_BYTES = 8 * 1024 * 1024
@@ -43,7 +43,7 @@ def read(file: BinaryIO) -> Iterator[Item]:
             f"1: GeoJSON of more than {MOST_BYTES >> 20} MB: export it in pieces, or as GPX"
         )
     try:
-        features = msgspec.json.decode(data, type=_Collection).features
+        features = msgspec.json.decode(data.removeprefix(BOM), type=_Collection).features
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BrokenOffError(f"1: no GeoJSON: {error}") from None
     del data

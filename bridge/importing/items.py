@@ -8,6 +8,9 @@ from typing import BinaryIO, NamedTuple
 from bridge.errors import RequestError
 from bridge.model import Fix, Report
 
+BOM = b"\xef\xbb\xbf"
+"""Some programs begin a text in UTF-8 with it."""
+
 MOST_LINE = 65_536
 """Bytes of a line; a longer one is none of ours."""
 

@@ -15,7 +15,7 @@ from typing import Literal, get_args
 from bridge.errors import RequestError
 from bridge.importing import frames, geojson, gpx, table
 from bridge.importing.frames import FrameLines, OffsetOf
-from bridge.importing.items import COMMENT, Bad, Reader
+from bridge.importing.items import BOM, COMMENT, Bad, Reader
 from bridge.importing.values import Times
 from bridge.protocols.connection import Received
 
@@ -26,7 +26,6 @@ SAMPLE = 65_536
 """Bytes by which a file is known."""
 SAMPLE_LINES = 20
 
-_BOM = b"\xef\xbb\xbf"
 _SQLITE = b"SQLite format 3\0"
 _TEXT = frozenset(range(0x20, 0x100)) - {0x7F} | {9, 10, 13}
 
@@ -85,13 +84,16 @@ def _reader(
         read = _frames(sample, offset_of, now)
         if read is not None:
             return "frames", read, b""
-        if kind == "frames":
-            return kind, FrameLines(offset_of, now).read, b""
+    stream: Reader = partial(frames.read_stream, offset_of, now)
+    if kind == "frames":
+        return kind, stream if _is_binary(sample) else FrameLines(offset_of, now).read, b""
     try:
         found = _table(sample, written)
     except table.NoColumnError as error:
         if kind == "csv":
             raise
+        if _is_binary(sample):  # its first frames may be damaged
+            return "frames", stream, b""
         raise RequestError(
             "neither frames of a protocol that is known, nor GPX, GeoJSON or CSV with a heading;"
             f" as CSV: {error}"
@@ -101,7 +103,7 @@ def _reader(
 
 def _kind(sample: bytes) -> Kind | None:
     """Return what the first bytes show beyond doubt. Raises RequestError for what is none."""
-    begin = sample.removeprefix(_BOM).lstrip()
+    begin = sample.removeprefix(BOM).lstrip()
     if not begin:
         raise RequestError("it is empty")
     if sample.startswith(_SQLITE):
@@ -120,17 +122,20 @@ def _kind(sample: bytes) -> Kind | None:
 def _frames(sample: bytes, offset_of: OffsetOf, now: datetime) -> Reader | None:
     """Return who reads these bytes as frames, None where none of the first lines is one."""
     whole, newline, _ = sample.rpartition(b"\n")
-    binary = not _TEXT.issuperset(sample)
-    if binary or (not newline and len(sample) == SAMPLE):
+    if _is_binary(sample) or (not newline and len(sample) == SAMPLE):
         stream = partial(frames.read_stream, offset_of, now)
         events = itertools.islice(stream(io.BytesIO(sample)), SAMPLE_LINES)
-        return stream if any(not isinstance(one, Bad) for one in events) or binary else None
+        return stream if any(not isinstance(one, Bad) for one in events) else None
     lines = [line.strip() for line in (whole or sample).splitlines()]
     lines = [line for line in lines if line and not line.startswith(COMMENT)][:SAMPLE_LINES]
     for in_hex in (False, True):
         if _understood(FrameLines(offset_of, now, in_hex=in_hex), lines):
             return FrameLines(offset_of, now, in_hex=in_hex).read
     return None
+
+
+def _is_binary(sample: bytes) -> bool:
+    return not _TEXT.issuperset(sample)
 
 
 def _understood(reader: FrameLines, lines: list[bytes]) -> bool:
@@ -160,7 +165,7 @@ def _table(sample: bytes, written: Written) -> table.Table:
 
 def _first_line(sample: bytes) -> bytes:
     """Return the first line that says something, without a mark of its encoding."""
-    for line in sample.removeprefix(_BOM).splitlines(keepends=True):
+    for line in sample.removeprefix(BOM).splitlines(keepends=True):
         if line.strip() and not line.startswith(COMMENT):
             return line if line.endswith(b"\n") else line + b"\n"
     return b""

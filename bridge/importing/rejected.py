@@ -16,7 +16,7 @@ from bridge.importing.items import COMMENT, Bad
 class Aside:
     """A file for what is rejected; it is made, or made anew, when the first line comes.
 
-    `path` None: nothing is kept.
+    `path` None: nothing is kept. Leaving it raises StorageError, too.
     """
 
     def __init__(self, path: Path | None) -> None:
@@ -29,7 +29,10 @@ class Aside:
 
     def __exit__(self, *_: object) -> None:
         if self._file is not None:
-            self._file.close()
+            try:
+                self._file.close()
+            except OSError as error:  # a full disk shows only when it is written
+                raise self._refused(error) from error
 
     def keep(self, source: Path, bad: Bad, heading: bytes) -> None:
         """Keep a line of a file, below the heading that its table needs. Raises StorageError."""
@@ -47,4 +50,7 @@ class Aside:
             end = b"" if bad.text.endswith(b"\n") else b"\n"
             self._file.write(COMMENT + why.replace(b"\n", b" ") + b"\n" + bad.text + end)
         except OSError as error:
-            raise StorageError(f"cannot write {self.path}: {error.strerror}") from error
+            raise self._refused(error) from error
+
+    def _refused(self, error: OSError) -> StorageError:
+        return StorageError(f"cannot write {self.path}: {error.strerror}")

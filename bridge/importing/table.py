@@ -24,6 +24,7 @@ FIELDS = ("time", "date", "latitude", "longitude", *SPEEDS, *MEASURES)
 NECESSARY = ("time", "latitude", "longitude")
 
 DELIMITERS = ",;\t|"
+_BLANK = f'{DELIMITERS} \r\n"'.encode()
 
 _HEADINGS: Mapping[str, tuple[str, ...]] = {
     "time": (
@@ -165,6 +166,8 @@ class Table:
             next(rows, None)
         for taken in rows:
             text = b"".join(line for _, line in taken)
+            if not text.strip(_BLANK):  # spreadsheets fill up with empty rows
+                continue
             try:
                 yield Found(taken[0][0], self._point(taken), text)
             except ValueError as error:

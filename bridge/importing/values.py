@@ -31,7 +31,7 @@ _OFFSET = re.compile(r"([+-])(\d\d):?(\d\d)")
 
 
 class NoZoneError(ValueError):
-    """A time without a time zone, where none was said for it."""
+    """A time without a time zone, where none was said for it, or that of which says too little."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +52,11 @@ class Times:
                 if self.zone is None:
                     raise NoZoneError(f"time without a time zone: {text[:40]!r}")
                 found = found.replace(tzinfo=self.zone)
+                if found.utcoffset() != found.replace(fold=1).utcoffset():
+                    raise NoZoneError(
+                        f"{text[:40]} is there twice, or never, in {self.zone}, where clocks change"
+                        " then: write its distance to UTC behind it, or say --timezone +01:00"
+                    )
             return found.astimezone(UTC)
         except NoZoneError:
             raise

@@ -59,6 +59,11 @@ class OfFile:
     broken_off: str = ""
     """From where on, and why, it could not be read."""
 
+    @property
+    def empty(self) -> bool:
+        """Whether it was read to its end, and nothing in it was a point or a report."""
+        return not (self.imported or self.duplicates or self.rejected or self.broken_off)
+
 
 @dataclass(slots=True)
 class OfVehicle:
@@ -81,7 +86,7 @@ class Outcome:
     @property
     def complete(self) -> bool:
         """Whether every point is in the journal now."""
-        return not any(one.rejected or one.broken_off for one in self.files)
+        return not any(one.rejected or one.broken_off or one.empty for one in self.files)
 
 
 class Watcher:
@@ -179,8 +184,8 @@ def _sinks(database: Database) -> tuple[str, ...]:
     for sink, seq in cursors.items():
         if database.entries(seq, 1):
             raise RequestError(
-                f"{database.last_seq - seq} rows of the journal are not yet told to {sink}, and"
-                " what is imported now would be told after them. Start the bridge until its"
+                f"not all of the journal is told to {sink} yet, and what is imported now would"
+                " be told after the rest. Start the bridge until its"
                 " broker has them, or import with --publish, which tells everything"
             )
     return tuple(cursors)

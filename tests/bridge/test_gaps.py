@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from hypothesis import given
@@ -51,5 +51,11 @@ async def test_an_upload_fills_it(tmp_path: Path) -> None:
         (gap,) = gaps.of_vehicle(book.journal, "golf", span)
         assert at(60) < gap.since < at(70)
         assert (gap.until, gap.distance_km) == (at(180), 4.5)
+        # Who asks for what came after midnight, or after lunch, is told of it, too.
+        assert gaps.of_vehicle(book.journal, "golf", Span(at(150), at(300))) == [gap]
+        assert gaps.of_vehicle(book.journal, "golf", Span(at(180), at(300))) == []
+        assert gaps.of_vehicle(book.journal, "golf", Span(at(-1), at(170))) == []
+        ever = Span(datetime.min.replace(tzinfo=UTC), at(300))
+        assert gaps.of_vehicle(book.journal, "golf", ever) == [gap]
         await book.say(*day[len(live) :])
         assert gaps.of_vehicle(book.journal, "golf", span) == []

@@ -86,15 +86,27 @@ rows = st.lists(
 )
 
 
+def saying(text: bytes) -> list[bytes]:
+    """The lines that are more than empty columns."""
+    return [line for line in text.split(b"\n") if line.strip(b',"\r')]
+
+
 @given(rows)
 def test_every_line_comes_out_once_and_no_point_is_lost(lines: Sequence[str]) -> None:
     heading = b"time,lat,lon,note\n"
     body = "".join(f"{line}\n" for line in lines).encode()
     table = Table(dialect(heading), layout(["time", "lat", "lon", "note"], {}), Times())
     items = list(table.read(io.BytesIO(heading + body)))
-    assert b"".join(item.text for item in items) == body
+    assert saying(b"".join(item.text for item in items)) == saying(body)
     points = sum(not isinstance(item, Bad) for item in items)
     assert points >= sum(line in ("1709276400,1,2", "1709276400,1,2,x") for line in lines)
+
+
+def test_empty_rows_of_a_spreadsheet_are_no_lines(tmp_path: Path, data: Path) -> None:
+    lines = [f"{line};;".replace(",", ";") for line in drive(points=3)] + [";;;;;", '"";"";"";;;']
+    heading = f"{HEADING},,".replace(",", ";")
+    (told,) = bring(data, written(tmp_path / "a.csv", lines, heading)).files
+    assert (told.imported, told.rejected) == (3, 0)
 
 
 # --- what has yet to be read ----------------------------------------------------------------------

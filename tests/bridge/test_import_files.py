@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.errors import RequestError
+from bridge.errors import RequestError, StorageError
 from bridge.importing import KINDS, Times, Written, zone
 from bridge.importing.intervals import APART_MS, Intervals
 from bridge.importing.items import Found
@@ -284,6 +284,64 @@ def test_a_line_without_end_is_not_kept_in_memory(tmp_path: Path, data: Path) ->
     bring(data, written(tmp_path / "a.csv", lines), watcher=heard)
     assert [bad.line for bad in heard.bad] == [3]
     assert len(heard.bad[0].text) < 100_000
+    assert len(track(data)) == 2
+
+
+POINT = '{"type":"Feature","geometry":{"type":"%s","coordinates":[[1,2]]},"properties":{"time":0}}'
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        '<gpx><wpt lat="1" lon="2"><time>2024-03-01T07:00:00Z</time></wpt></gpx>',
+        '<gpx><rte><rtept lat="1" lon="2"><time>2024-03-01T07:00:00Z</time></rtept></rte></gpx>',
+        '{"type":"FeatureCollection","features":[%s]}' % (POINT % "MultiPoint"),
+        "time,lat,lon\r2024-03-01T07:00:00Z,1,2\r",  # all of it is one heading
+        "time,lat,lon\n",
+        f"##,imei:{GOLF},A;\n{GOLF};\n",
+    ],
+)
+def test_a_file_of_which_nothing_comes_is_not_complete(
+    tmp_path: Path, data: Path, content: str
+) -> None:
+    good = written(tmp_path / "good.csv", drive())
+    assert bring(data, good).complete
+    outcome = bring(data, file(tmp_path / "a.txt", content), good)
+    assert [one.empty for one in outcome.files] == [True, False]
+    assert not outcome.complete
+
+
+def test_the_hour_that_is_there_twice_is_rejected_and_comes_with_its_offset(
+    tmp_path: Path, data: Path
+) -> None:
+    clocks = ("01:59:59", "02:00:00", "02:59:59", "03:00:00")
+    rows = [f"2025-{day} {clock},1,2" for day in ("03-30", "10-26") for clock in clocks]
+    source = file(tmp_path / "a.csv", "\n".join(["time,lat,lon", *rows, ""]))
+    heard = Heard()
+    berlin = Times(zone=zone("Europe/Berlin"))
+    bring(data, source, watcher=heard, times=berlin)
+    assert [bad.line for bad in heard.bad] == [3, 4, 7, 8]
+    assert "twice, or never, in Europe/Berlin" in heard.bad[0].reason
+    known = len(track(data))
+    bring(data, tmp_path / "a.csv.rejected", times=Times(zone=zone("+01:00")))
+    assert len(track(data)) == known + 3  # at two in March it was three
+
+
+def test_a_mark_of_encoding_or_a_stray_zero_byte_does_not_hide_what_a_file_is(
+    tmp_path: Path, data: Path
+) -> None:
+    line = '{"geometry":{"type":"Point","coordinates":[1,2]},"properties":{"time":1709276400}}'
+    marked = file(tmp_path / "a.json", '\ufeff{"features":[' + line + "]}")
+    broken = written(tmp_path / "a.csv", [*drive(points=2), "\0\0\0", *drive(points=3)[2:]])
+    outcome = bring(data, marked, broken)
+    assert [(one.imported, one.rejected) for one in outcome.files] == [(1, 0), (3, 1)]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no disk that is always full")
+def test_where_rejected_lines_cannot_be_kept_is_said(tmp_path: Path, data: Path) -> None:
+    source = written(tmp_path / "a.csv", [*drive(points=2), "x,y,z,"])
+    with pytest.raises(StorageError, match="cannot write /dev/full: No space left"):
+        bring(data, source, rejected=Path("/dev/full"))
     assert len(track(data)) == 2
 
 
