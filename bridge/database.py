@@ -56,6 +56,18 @@ _SET_CURSOR = (
 _SET_ANNOUNCED = "UPDATE cursor SET announced = ? WHERE sink = ?"
 _SET_CLEAN = "UPDATE meta SET value = ? WHERE name = 'clean'"
 
+SKIPPED = 1_000_000_000
+"""Seqs left out after an end that was not orderly: more than a journal ever has rows.
+
+The end of that log may never have reached the disk. Nothing shows it, and what stood there may have
+been told; so its seqs are not given again.
+"""
+
+_SKIP = (
+    "UPDATE meta SET value = max(value, (SELECT coalesce(max(seq), 0) FROM entry)) + ?"
+    " WHERE name = 'last_seq' AND value > 0"
+)
+
 
 class Entry(msgspec.Struct, frozen=True, gc=False):
     """A row to be: the vehicle's key, an aware time, and a body only its author understands."""
@@ -138,6 +150,8 @@ class Database:
             opened.append(writer := schema.connect(path))
             opened.append(reader := schema.connect(path, mode="ro"))
             clean = schema.prepare(writer, path, moment_of)
+            if not clean:
+                writer.execute(_SKIP, (SKIPPED,))
             return cls(path, writer, reader, clean=clean)
 
     @classmethod

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 import threading
+from contextlib import closing
 from pathlib import Path
 
+from bridge.database import SKIPPED
 from bridge.journal import Row
 from bridge.sinks.base import Cursor
 from tests.bridge.test_cursor import Book
@@ -59,4 +62,22 @@ async def test_the_cursor_passes_over_purged_rows_behind_what_is_still_in_flight
     assert (cursor.seq, cursor.lag) == (0, 5)
     cursor.acknowledged(1)
     assert (cursor.seq, cursor.lag) == (5, 0)
+    book.journal.close()
+
+
+async def test_seqs_that_were_never_given_are_no_lag(tmp_path: Path) -> None:
+    book = Book(tmp_path)
+    await book.write(2)
+    book.journal.close()
+    with closing(sqlite3.connect(tmp_path / "journal.db")) as crashed, crashed:
+        crashed.execute("UPDATE meta SET value = 0 WHERE name = 'clean'")
+    book = Book(tmp_path)
+    await book.write(3)
+    cursor = Cursor(book.journal, "mqtt")
+    assert (cursor.seq, cursor.lag) == (0, 5)
+    for _ in range(2):
+        for seq, _, _ in await cursor.page():
+            cursor.opened(seq, 0)
+    assert (cursor.seq, cursor.lag) == (SKIPPED + 5, 0)
+    cursor.save()
     book.journal.close()

@@ -1,7 +1,9 @@
 """The journal's file: opened, migrated, refused, and never larger than it should be."""
 
+import shutil
 import sqlite3
 import stat
+import struct
 import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bridge import schema
-from bridge.database import Batch, Database, Entry
+from bridge.database import SKIPPED, Batch, Database, Entry
 from bridge.errors import StorageError
 from bridge.frames import RING_BYTES, RING_FRAMES, FrameRecord
 
@@ -161,3 +163,45 @@ def test_reading_a_closed_journal_is_an_error_in_words(tmp_path):
     book.close()
     with pytest.raises(StorageError, match=r"cannot use .*journal\.db: Cannot operate on a closed"):
         book.entries(0, 1)
+
+
+def commits(log: bytes) -> list[int]:
+    """Where transactions end in a write-ahead log."""
+    size = struct.unpack(">I", log[8:12])[0] + 24
+    frames = range(32, len(log) - size + 1, size)
+    return [at + size for at in frames if any(log[at + 4 : at + 8])]
+
+
+def test_no_seq_is_given_twice_though_the_end_of_the_log_was_never_written(tmp_path):
+    told = Database.open(tmp_path / "journal.db")
+    for number in range(5):
+        told.write(Batch(entries=[entry(b"%d" % number)], cursors={"mqtt": number + 1}))
+    log = (tmp_path / "journal.db-wal").read_bytes()
+    left = []
+    for number, end in enumerate(commits(log)):
+        (tmp_path / str(number)).mkdir()
+        path = tmp_path / str(number) / "journal.db"
+        shutil.copy(tmp_path / "journal.db", path)
+        path.with_name("journal.db-wal").write_bytes(log[:end])
+        try:
+            book = Database.open(path)
+        except StorageError:  # before there was a table
+            continue
+        if book.epoch == told.epoch and (rows := book.entries(0, 9)):
+            left.append(len(rows))
+            book.close()  # with nothing written: what was skipped stays so
+            book = Database.open(path)
+            (row,) = book.write(Batch(entries=[entry(b"new")]))
+            assert row[0] == len(rows) + SKIPPED + 1
+            assert book.entries(book.cursors()["mqtt"], 9) == [row]
+        book.close()
+    assert left == [1, 2, 3, 4, 5]
+    told.close()
+
+
+def test_after_an_orderly_end_no_seq_is_skipped(tmp_path):
+    for number in range(1, 4):
+        book = Database.open(tmp_path / "journal.db")
+        (row,) = book.write(Batch(entries=[entry(b"1")]))
+        assert row[0] == number
+        book.close()

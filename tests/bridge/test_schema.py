@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from bridge import database, record, schema
-from bridge.database import Batch, DamagedFileError, Database, Entry
+from bridge.database import SKIPPED, Batch, DamagedFileError, Database, Entry
 from bridge.errors import StorageError
 from bridge.journal import Journal
 
@@ -72,7 +72,8 @@ def test_a_journal_of_the_first_schema_is_copied_and_dates_its_rows(old):
         was = hand.execute("SELECT seq, vehicle, received_at, body FROM entry").fetchall()
         states = hand.execute("SELECT vehicle, seq, body FROM vehicle_state").fetchall()
     book = Journal.open(old, moment_of=record.moment_of)
-    assert (book.epoch, book.first_seq, book.last_seq) == ("e7a1e7de4c6efd23", 1, 13)
+    assert (book.epoch, book.first_seq) == ("e7a1e7de4c6efd23", 1)
+    assert book.last_seq == 13 + SKIPPED  # nobody knows how it ended
     rows = [(seq, key, schema.milliseconds(at), body) for seq, key, at, body in book.read(0, 99)]
     assert rows == was
     assert list(own_times(book, "golf").items()) == [
@@ -103,7 +104,7 @@ def test_a_journal_of_the_first_schema_is_copied_and_dates_its_rows(old):
     told = []
     book.append(entry(1), (), told.append)
     book.close()
-    assert told == [14]
+    assert told == [14 + SKIPPED]
 
     copy = old / "journal.db.v1"
     assert stat.S_IMODE(copy.stat().st_mode) == 0o600

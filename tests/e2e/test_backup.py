@@ -143,7 +143,7 @@ async def test_a_bridge_saved_under_load_goes_on_elsewhere_as_the_same(
         tracker = await Tracker.dial(other.port)
         try:
             await report(tracker, GOLF, range(60, 61))
-            await heard.until(lambda: last + 1 in published(heard, now.epoch))
+            await heard.until(lambda: max(published(heard, now.epoch)) > last)
         finally:
             await tracker.leave()
     assert other.stop() == 0
