@@ -7,7 +7,7 @@ As JSON a command is an object with its name and its arguments, ``{"command": "s
 from __future__ import annotations
 
 from datetime import date
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
 from msgspec import Meta
@@ -19,8 +19,13 @@ OffsetMinutes = Annotated[int, Meta(ge=-12 * 60, le=14 * 60)]
 Latitude = Annotated[float, Meta(ge=-90, le=90)]
 Longitude = Annotated[float, Meta(ge=-180, le=180)]
 Port = Annotated[int, Meta(ge=1, le=65535)]
-Phone = Annotated[str, Meta(pattern=r"^\+?[0-9]{3,20}$")]
-Text = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"^[\x20-\x7e]+$")]
+_END = r"(?!\n)$"
+"""The end of a text: ``$`` alone lets a line end stand before it."""
+_OCTET = "(25[0-5]|2[0-4][0-9]|1?[0-9]?[0-9])"
+Phone = Annotated[str, Meta(pattern=rf"^\+?[0-9]{{3,20}}{_END}")]
+Digits = Annotated[str, Meta(pattern=rf"^[0-9]{{1,8}}{_END}")]
+Address = Annotated[str, Meta(pattern=rf"^{_OCTET}(\.{_OCTET}){{3}}{_END}")]
+Text = Annotated[str, Meta(min_length=1, max_length=200, pattern=rf"^[\x20-\x7e]+{_END}")]
 
 
 class Command(
@@ -126,7 +131,7 @@ class ResetOdometer(Command, frozen=True, kw_only=True, tag="reset_odometer"):
 class SwitchOutput(Command, frozen=True, kw_only=True, tag="output"):
     """Set an output, in the tracker's own digits."""
 
-    data: Annotated[str, Meta(pattern=r"^[0-9]{1,8}$")]
+    data: Digits
 
 
 class TakePhoto(Command, frozen=True, kw_only=True, tag="photo"):
@@ -146,7 +151,7 @@ class SosAlarm(Command, frozen=True, kw_only=True, tag="sos_alarm"):
 class SetServer(Command, frozen=True, kw_only=True, tag="set_server"):
     """Report to another server; an IPv4 address."""
 
-    address: Annotated[str, Meta(pattern=r"^[0-9]{1,3}(\.[0-9]{1,3}){3}$")]
+    address: Address
     port: Port
 
 
@@ -189,11 +194,3 @@ AnyCommand = (
     | SosNumber
     | Raw
 )
-
-_decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(AnyCommand)
-
-
-def read(payload: bytes | str) -> Command:
-    """Return the command of a JSON object. Raises ValueError in words fit for whoever asked."""
-    command: Command = _decoder.decode(payload)
-    return command

@@ -61,7 +61,7 @@ class Scene:
     fixes: Sequence[Heard]
     """The latest that came on this session, oldest first."""
     others: Sequence[Heard] = ()
-    """The latest of the vehicle's other trackers."""
+    """The latest of all the vehicle's trackers, connected or not, by whatever way."""
     disturbed_at: Sequence[datetime] = ()
     """When somebody else spoke for one of its trackers, or from another address."""
 

@@ -15,10 +15,9 @@ import asyncio
 import logging
 import secrets
 import time
+from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 import msgspec
 
@@ -26,7 +25,7 @@ from bridge import abilities, danger, orders
 from bridge.abilities import ENGINE_WORDS, RAW_WORDS
 from bridge.command import Command, ResumeEngine, UploadLog
 from bridge.config import Commands
-from bridge.danger import Scene
+from bridge.danger import MOST_HEARD, Heard, Scene
 from bridge.errors import RequestError
 from bridge.fleet import Fleet, Live
 from bridge.frames import FrameRecord
@@ -42,6 +41,7 @@ from bridge.protocols.encoding import (
 )
 from bridge.protocols.registry import VOCABULARIES
 from bridge.sessions import Session, Sessions
+from bridge.uploads import Uploads
 from bridge.vehicle import Ordered
 
 _log = logging.getLogger(__name__)
@@ -49,11 +49,10 @@ _log = logging.getLogger(__name__)
 LOOK_S = 1.0
 NAT_FRESH = timedelta(seconds=30)
 """For so long at least a mobile network remembers where a datagram came from."""
+AT_ONCE = timedelta(seconds=10)
+"""A dangerous command that the journal has held up for longer is of another moment."""
 SMS_AFTER = timedelta(minutes=2)
 """So long a tracker has time to come back by itself before a text message is paid for."""
-PROGRESS_EVERY = timedelta(seconds=5)
-LONGEST_UPLOAD = timedelta(hours=2)
-"""A day of a report each ten seconds, over the slowest network."""
 _ANSWER_LENGTH = 200
 
 _ADVICE = {
@@ -65,16 +64,6 @@ _ADVICE = {
 
 Post = Callable[[str, str, str], bool]
 """Hands a text to an SMS gateway: number, text, the command's id; False: none can be reached."""
-
-
-@dataclass(slots=True)
-class _Upload:
-    """How far the upload of a tracker's memory has come."""
-
-    heard_at: datetime
-    told_at: datetime
-    points: int = 0
-    told: int = 0
 
 
 class Downlink:
@@ -94,7 +83,9 @@ class Downlink:
         self._sessions = sessions
         self._clock = clock
         self._monotonic = monotonic
-        self._uploads: dict[str, _Upload] = {}
+        self._uploads = Uploads(fleet.happened)
+        self._lately: dict[str, deque[Heard]] = {}
+        """The latest live fixes of each vehicle, of all its trackers and over whatever way."""
         self._shown: dict[str, str] = {}
         """The dialect that each tracker has shown last, by its id."""
         self._often = Once()
@@ -133,12 +124,20 @@ class Downlink:
                 live, order, Status.REFUSED if reason else Status.ACKNOWLEDGED, reason
             )
         else:
+            if isinstance(wish.command, ResumeEngine):
+                self._withdraw_stops(live)
             taken = self._step(live, order, lambda: self._pump(live))
         if not taken:
             raise RequestError("the journal cannot be written now; try again later")
         if self._fleet.journal.failed is not None:  # what helps now must not wait for a disk
             self._pump(live)
         return next((one for one in live.folded.orders if one.id == order.id), order)
+
+    def _withdraw_stops(self, live: Live) -> None:
+        """End the stops that are not sent yet: they must not follow what takes them back."""
+        for one in live.folded.orders:
+            if one.waits and abilities.is_dangerous(one.command):
+                self._end(live, one, Status.REFUSED, "busy")
 
     def has_own(self, live: Live, kind: type[Command]) -> bool:
         """Whether the bridge itself has given such a command already, which waits."""
@@ -186,6 +185,10 @@ class Downlink:
         `session` None: it came as a text. `late`: it is old news, and answers nothing but the
         upload it is a part of.
         """
+        if isinstance(message, Report) and message.fix is not None and not late:
+            now = self._clock()
+            lately = self._lately.setdefault(live.vehicle.key, deque(maxlen=MOST_HEARD))
+            lately.append(Heard(now, now, message.fix, believed=False))
         current = session is None or self._sessions.of(tracker_id) is session
         vocabulary = VOCABULARIES.get(message.protocol)
         if vocabulary is None or not current:
@@ -224,7 +227,7 @@ class Downlink:
             if order.tracker != tracker_id or (order.via == SMS) is not over_sms:
                 continue
             if is_upload:
-                self._count(order, message, late=late)
+                self._uploads.count(order, message, self._clock(), late=late)
             elif late:
                 continue
             judge = vocabulary.answers.get(type(order.command))
@@ -233,13 +236,6 @@ class Downlink:
             if status is not order.status:
                 self._end(live, order, status, answer=_words_of(message))
                 return
-
-    def _count(self, order: Order, message: Message, *, late: bool) -> None:
-        """Note a point that an upload has brought; boxes of numbers do not say that it is one."""
-        if isinstance(message, Report) and (late or "replayed" in message.extra):
-            upload = self._uploads.setdefault(order.id, _Upload(order.at, order.at))
-            upload.heard_at = self._clock()
-            upload.points += 1
 
     # --- time -------------------------------------------------------------------------------------
 
@@ -254,13 +250,9 @@ class Downlink:
         """Give up what has waited for too long; send what could not be sent before."""
         now = self._clock()
         for order in live.folded.orders:
-            if order.waits and not order.asked_at <= now <= order.until:
-                connected = self._session(live)[0] is not None
-                reason = "session_not_trusted" if connected else "not_connected"
-                self._end(live, order, Status.TIMED_OUT, reason)
-            elif order.is_on_its_way:
-                self._tell_progress(live, order, now)
-                if abs(now - self._heard_at(order)) > self._patience(order):
+            if order.is_on_its_way:
+                self._uploads.progress(live.vehicle.key, order, now)
+                if abs(now - self._uploads.heard_at(order)) > self._patience(order):
                     self._give_up(live, order)
         if any(one.waits for one in live.folded.orders):
             self._pump(live)
@@ -270,36 +262,9 @@ class Downlink:
         if self._end(live, order, Status.TIMED_OUT, "no_answer", advice=advice) and advice:
             bound(_log, vehicle=live.vehicle.key).info("%s", advice)
 
-    def _heard_at(self, order: Order) -> datetime:
-        upload = self._uploads.get(order.id)
-        if upload is None or abs(upload.heard_at - order.at) > LONGEST_UPLOAD:
-            return order.at
-        return upload.heard_at
-
     def _patience(self, order: Order) -> timedelta:
         config = self.config
         return timedelta(seconds=config.sms_answer_s if order.via == SMS else config.answer_s)
-
-    def _tell_progress(self, live: Live, order: Order, now: datetime) -> None:
-        upload = self._uploads.get(order.id)
-        if upload is None or upload.points == upload.told:
-            return
-        if abs(now - upload.told_at) >= PROGRESS_EVERY:
-            self._tell_upload(live, order, done=False)
-
-    def _tell_upload(self, live: Live, order: Order, *, done: bool) -> None:
-        upload = self._uploads.get(order.id)
-        if upload is None or not isinstance(order.command, UploadLog):
-            return
-        upload.told, upload.told_at = upload.points, self._clock()
-        event: dict[str, Any] = {
-            "type": "upload",
-            "vehicle": live.vehicle.key,
-            "day": order.command.day,
-            "points": upload.points,
-            "done": done,
-        }
-        self._fleet.happened(event)
 
     # --- sending ----------------------------------------------------------------------------------
 
@@ -307,12 +272,22 @@ class Downlink:
         """Send what waits, in its order, up to the first whose answer must be waited for."""
         if live.deaf:
             return
+        now = self._clock()
         waiting = [one for one in live.folded.orders if one.waits]
         waiting.sort(key=lambda one: not isinstance(one.command, ResumeEngine))
         for order in waiting:
-            blocked = any(one.is_on_its_way and _blocks(one) for one in live.folded.orders)
-            if not blocked or isinstance(order.command, ResumeEngine):
+            if _is_late(order, now):
+                self._end(live, order, Status.TIMED_OUT, self._why_unsent(live))
+            elif isinstance(order.command, ResumeEngine) or not _is_blocked(live):
                 self._send(live, order)
+
+    def _why_unsent(self, live: Live) -> str:
+        """Return what has kept a command from being sent, as a word."""
+        session, tracker_id = self._session(live)
+        if session is None:
+            return "not_connected"
+        trusted = _may_hear_passwords(self._scene(live, session, tracker_id))
+        return "busy" if _is_blocked(live) or trusted else "session_not_trusted"
 
     def _send(self, live: Live, order: Order) -> None:
         session, tracker_id = self._session(live)
@@ -329,8 +304,8 @@ class Downlink:
             sent = session is not None and self._send_live(live, order, session, tracker_id, scene)
             if not sent and self._may_text(live, session):
                 self._send_text(live, order)
-        except UnsupportedCommandError:
-            self._end(live, order, Status.REFUSED, "unsupported")
+        except UnsupportedCommandError as error:
+            self._end(live, order, Status.REFUSED, "unsupported", advice=str(error))
 
     def _send_live(
         self, live: Live, order: Order, session: Session, tracker_id: str, scene: Scene
@@ -345,7 +320,7 @@ class Downlink:
         target = self._target(live, called, abilities.dialect(live, (tracker_id,)))
         word = encode(protocol, vocabulary, order.command, target)
         secret = _tells_password(word, target)
-        if secret and not (session.transport == "tcp" and danger.is_trusted(scene)):
+        if secret and not _may_hear_passwords(scene):
             return False
         if self._sent(live, order, session.transport, tracker_id, vocabulary):
             session.push(word)
@@ -388,12 +363,6 @@ class Downlink:
     def _scene(self, live: Live, session: Session | None, tracker_id: str) -> Scene:
         permits = live.rules.commands
         voice = session.voices.get(tracker_id) if session is not None else None
-        others = [
-            heard
-            for other in live.vehicle.trackers
-            if (speaks := self._sessions.of(other)) is not None and other in speaks.voices
-            for heard in speaks.voices[other].fixes
-        ]
         return Scene(
             now=self._clock(),
             allowed=permits.engine_stop,
@@ -402,7 +371,7 @@ class Downlink:
             transport=session.transport if session is not None else "",
             session_s=self._monotonic() - voice.since_s if voice is not None else None,
             fixes=tuple(voice.fixes) if voice is not None else (),
-            others=others,
+            others=self._lately.get(live.vehicle.key, ()),
             disturbed_at=[
                 standing.disturbed_at
                 for standing in live.standings.values()
@@ -457,8 +426,7 @@ class Downlink:
         )
         if not self._step(live, step):
             return False
-        self._tell_upload(live, order, done=status is Status.ACKNOWLEDGED)
-        self._uploads.pop(order.id, None)
+        self._uploads.ended(live.vehicle.key, order, done=status is Status.ACKNOWLEDGED)
         return True
 
     def _step(self, live: Live, order: Order, then: Callable[[], None] | None = None) -> bool:
@@ -469,9 +437,24 @@ class Downlink:
         return self._fleet.act(live, act, then, precious=precious)
 
 
+def _is_blocked(live: Live) -> bool:
+    """Whether a command is on its way whose answer others wait for."""
+    return any(one.is_on_its_way and _blocks(one) for one in live.folded.orders)
+
+
 def _blocks(order: Order) -> bool:
     """Whether others wait for the answer to a command: an upload takes hours, and tells itself."""
     return not isinstance(order.command, UploadLog)
+
+
+def _is_late(order: Order, now: datetime) -> bool:
+    """Whether a command must not be sent any more."""
+    until = order.asked_at + AT_ONCE if abilities.is_dangerous(order.command) else order.until
+    return not order.asked_at <= now <= until
+
+
+def _may_hear_passwords(scene: Scene) -> bool:
+    return scene.transport == "tcp" and danger.is_trusted(scene)
 
 
 def _tells_password(word: bytes, target: Target) -> bool:

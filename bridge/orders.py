@@ -12,9 +12,10 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any, NamedTuple, get_args
+from typing import Annotated, Any, NamedTuple, get_args
 
 import msgspec
+from msgspec import Meta
 
 from bridge.command import AnyCommand, Arm, Command, Disarm, ResumeEngine, StopEngine
 
@@ -27,7 +28,13 @@ MOST_OPEN = 20
 MOST_ENDED = 200
 """That are remembered for the sake of a repeat: bounded, whatever a mistaken automation does."""
 
-Transaction = str | int | float | None
+Transaction = (
+    Annotated[str, Meta(max_length=80)]
+    | Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
+    | float
+    | None
+)
+"""What a sender knows a command by again; the journal holds no longer numbers."""
 
 
 class Status(StrEnum):
@@ -67,7 +74,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     answer: str = ""
     """The tracker's own words."""
     advice: str = ""
-    """What to try, where nothing has answered."""
+    """What to try, where nothing has answered, or the tracker has no word for it."""
 
     @property
     def is_open(self) -> bool:
@@ -151,6 +158,8 @@ class Wish(NamedTuple):
 
 LONGEST_TTL_S = 604_800
 
+_Seconds = Annotated[int, Meta(ge=1, le=LONGEST_TTL_S)] | None
+
 NAMES = frozenset(str(kind.__struct_config__.tag) for kind in get_args(AnyCommand))
 """The words of all commands."""
 
@@ -173,16 +182,37 @@ def read_wish(payload: bytes) -> Wish:
     return wish(body)
 
 
-def wish(body: dict[str, Any]) -> Wish:
-    """Return what a JSON object asks for. Raises ValueError as `read_wish` does."""
+def wish(body: dict[str, Any], *, strict: bool = True) -> Wish:
+    """Return what a JSON object asks for. Raises ValueError as `read_wish` does.
+
+    Not `strict`: numbers and truth values may be given as texts, as somebody has typed them.
+    """
     said = dict(body)
     transaction, by, ttl_s = (said.pop(name, None) for name in ("transaction", "by", "ttl_s"))
-    if said.get("command") not in NAMES:
+    name = said.get("command")
+    if not (isinstance(name, str) and name in NAMES):
         raise ValueError(f"there is no such command; there are {', '.join(sorted(NAMES))}")
-    if not isinstance(transaction, Transaction) or len(str(transaction)) > 80:
-        raise ValueError("transaction must be a text of at most 80 characters, or a number")
+    try:
+        transaction = msgspec.convert(transaction, Transaction)
+    except ValueError:
+        raise ValueError(
+            "transaction must be a text of at most 80 characters, or a number of 64 bits"
+        ) from None
     if by is not None and not (isinstance(by, str) and len(by) <= 80 and by.isprintable()):
         raise ValueError("by must be a text of at most 80 characters")
-    if ttl_s is not None and not (type(ttl_s) is int and 0 < ttl_s <= LONGEST_TTL_S):
-        raise ValueError(f"ttl_s must be a whole number from 1 to {LONGEST_TTL_S}")
-    return Wish(msgspec.convert(said, AnyCommand), transaction, by or "", ttl_s)
+    try:
+        ttl_s = msgspec.convert(ttl_s, _Seconds, strict=strict)
+    except ValueError:
+        raise ValueError(f"ttl_s must be a whole number from 1 to {LONGEST_TTL_S}") from None
+    try:
+        command = msgspec.convert(said, AnyCommand, strict=strict)
+    except ValueError as error:
+        raise ValueError(f"{name}: {_plain(error)}") from None
+    return Wish(command, transaction, by or "", ttl_s)
+
+
+def _plain(error: ValueError) -> str:
+    """Return what is wrong with which argument, without what validators add for programmers."""
+    what, _, argument = str(error).removeprefix("Object ").partition(" - at `$.")
+    what = "not written as it must be" if " matching regex " in what else what
+    return f"{argument.rstrip('`')}: {what}" if argument else what

@@ -29,6 +29,8 @@ from bridge.protocols import sms
 _log = logging.getLogger(__name__)
 
 LONGEST_BYTES = 4096
+RECEIPT_EVERY = timedelta(minutes=2)
+"""A receipt costs a text, and a sender can be forged; boxes repeat an SOS each three minutes."""
 _SHORTEST_NUMBER = 8
 """So many last digits tell one phone of a household from another."""
 
@@ -56,6 +58,7 @@ class Texts:
         self._downlink = downlink
         self._clock = clock
         self.receipt = receipt
+        self._receipts = Once(RECEIPT_EVERY)
         self._often = Once()
 
     def follow(self, config: Config) -> None:
@@ -97,17 +100,19 @@ class Texts:
             late = judged is None or judged.late
         self._downlink.heard(live, message, live.vehicle.trackers[0], None, late=late)
         if isinstance(message, Report) and message.alarm is Alarm.SOS and self.receipt:
-            self._confirm(live)
+            self._confirm(live, now)
 
-    def _confirm(self, live: Live) -> None:
+    def _confirm(self, live: Live, now: datetime) -> None:
         """Have the tracker stop repeating its SOS; the alarm itself goes on (rule S)."""
-        receipt = AcknowledgeAlarm()
+        receipt, key = AcknowledgeAlarm(), live.vehicle.key
         waits = self._downlink.has_own(live, AcknowledgeAlarm)
-        if receipt.name in abilities.commands(live) and not waits:
+        if waits or receipt.name not in abilities.commands(live):
+            return
+        if self._receipts.due(key, now) is not None:
             try:
                 self._downlink.order(live, Wish(receipt, own=True))
             except RequestError as error:
-                bound(_log, vehicle=live.vehicle.key).warning("SOS not confirmed: %s", error)
+                bound(_log, vehicle=key).warning("SOS not confirmed: %s", error)
 
     def _whose(self, number: str) -> Live | None:
         """Return the one vehicle with this number, as far as both are written out."""

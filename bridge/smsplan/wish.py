@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address
 from typing import Any, Literal, get_args
@@ -127,15 +128,18 @@ def _family(name: str, value: Any) -> Family:  # noqa: ANN401 - what somebody ty
 
 def _host(name: str, value: Any) -> str:  # noqa: ANN401 - what somebody typed
     text = str(value).strip()
-    try:
-        if ":" in text and IPv6Address(text.strip("[]")):
-            raise RequestError(f"{name}: these trackers know IPv4 only, no IPv6 address")
-        if text.replace(".", "").isdigit():
+    with suppress(ValueError):
+        IPv6Address(text.strip("[]"))
+        raise RequestError(f"{name}: these trackers know IPv4 only, no IPv6 address")
+    if text.replace(".", "").isdigit():
+        try:
             return str(IPv4Address(text))
-    except ValueError as error:
-        raise RequestError(f"{name} is no address: four numbers up to 255, no port") from error
+        except ValueError as error:
+            raise RequestError(f"{name} is no address: four numbers up to 255") from error
     if not _HOST.fullmatch(text):
-        raise RequestError(f"{name} is an IPv4 address or a host name, without a port")
+        raise RequestError(
+            f"{name} is an IPv4 address or a host name alone: no http://, and its port apart"
+        )
     return text.lower()
 
 

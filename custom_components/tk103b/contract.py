@@ -194,7 +194,7 @@ class CommandResult(TypedDict, total=False):
     answer: str
     """The tracker's own words."""
     advice: str
-    """What to try, where nothing has answered."""
+    """What to try, where nothing has answered, or the tracker has no word for it."""
     via: str
     """How it was sent: tcp, udp or sms."""
     transaction: str | float

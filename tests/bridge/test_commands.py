@@ -12,6 +12,7 @@ import msgspec
 import pytest
 
 from bridge import command as c
+from bridge import orders
 from bridge.protocols.encoding import Target, UnsupportedCommandError, encode
 from bridge.protocols.registry import PROTOCOLS, VOCABULARIES
 
@@ -184,7 +185,7 @@ def test_what_a_tracker_has_no_word_for_is_refused(
 
 @pytest.mark.parametrize("command", [row[2] for row in WIRE], ids=lambda command: command.name)
 def test_a_command_survives_json(command: c.Command) -> None:
-    assert c.read(msgspec.json.encode(command)) == command
+    assert orders.read_wish(msgspec.json.encode(command)).command == command
 
 
 @pytest.mark.parametrize(
@@ -195,16 +196,20 @@ def test_a_command_survives_json(command: c.Command) -> None:
         '{"command": "set_interval", "seconds": "30"}',
         '{"command": "quickstop"}',
         '{"command": "raw", "text": "a\\r\\nb"}',
+        '{"command": "raw", "text": "a\\n"}',
+        '{"command": "sos_number", "phone": "0123\\n"}',
+        '{"command": "output", "data": "1\\n"}',
         '{"command": "set_server", "address": "example.org", "port": 1}',
+        '{"command": "set_server", "address": "192.0.2.1\\n", "port": 1}',
+        '{"command": "set_server", "address": "192.0.2.256", "port": 1}',
         '{"command": "time_zone", "offset_minutes": 900}',
         "{}",
         "[]",
-        "engine_stop",
     ],
 )
 def test_a_command_that_is_none_is_refused(payload: str) -> None:
     with pytest.raises(ValueError, match=r"\w"):
-        c.read(payload)
+        orders.read_wish(payload.encode())
 
 
 REFERENCE = Path(__file__).parents[2] / "../shared/corpus/commands.jsonl"

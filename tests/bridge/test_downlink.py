@@ -135,6 +135,28 @@ async def test_what_waited_for_too_long_is_given_up(tmp_path: Path) -> None:
         assert wire.is_silent()
 
 
+async def test_what_has_waited_for_too_long_is_not_sent_to_one_that_comes_back(
+    tmp_path: Path,
+) -> None:
+    async with serving(tmp_path) as port:
+        give(port, c.Arm(), ttl_s=60)
+        port.clock.advance(61)
+        wire = await port.known(GOLF)  # before anybody has looked
+        await said(port, wire, fix(port))
+        assert wire.is_silent()
+        assert not any(status == "sent" for status, _ in steps(port))
+
+
+async def test_what_waited_for_another_ones_answer_says_so(tmp_path: Path) -> None:
+    async with serving(tmp_path) as port:
+        wire = await port.known(GOLF)
+        give(port, c.Arm())
+        give(port, c.Disarm(), ttl_s=5)
+        await wire.hear(golf("L"))
+        look(port, 6)
+        await eventually(lambda: ("timed_out", "busy") in steps(port))
+
+
 async def test_no_answer_ends_it_and_the_next_one_goes(tmp_path: Path) -> None:
     async with serving(tmp_path) as port:
         wire = await port.known(GOLF)
@@ -192,6 +214,12 @@ async def test_what_a_tracker_has_no_word_for_is_refused(tmp_path: Path) -> None
         obeys = abilities.commands(port.intake.vehicles["golf"])
         assert {"arm", "request_position", "engine_resume"} < set(obeys)
         assert not {"engine_stop", "raw", "reset_odometer"} & set(obeys)
+        give(port, c.SetInterval(seconds=5))
+        expected = [("refused", "unsupported"), ("queued", ""), ("refused", "unsupported")]
+        await told(port, *expected)
+        *_, (_, _, row) = port.world.reports
+        assert isinstance(row, Ordered)
+        assert "below 10 seconds" in row.order.advice
 
 
 async def test_the_words_are_those_its_reports_give_away(tmp_path: Path) -> None:
@@ -391,12 +419,47 @@ async def test_a_fix_that_grows_old_between_request_and_sending_closes_the_gate(
     async with serving(tmp_path, cars=(ALLOWED,)) as port:
         wire = await standing(port)
         await eventually(lambda: len(port.world.reports) == 2)
+        port.clock.advance(22)
         port.disk.turns.clear()
         order = give(port, c.StopEngine())
         assert order.status is Status.QUEUED
-        port.clock.advance(31)
+        port.clock.advance(9)
         port.disk.turns.set()
         await told(port, ("queued", ""), ("refused", "no_fresh_fix"))
+        assert wire.is_silent()
+
+
+async def test_a_stop_that_the_journal_holds_up_is_not_sent_later(tmp_path: Path) -> None:
+    async with serving(tmp_path, cars=(ALLOWED,)) as port:
+        wire = await standing(port)
+        await eventually(lambda: len(port.world.reports) == 2)
+        port.disk.turns.clear()
+        give(port, c.StopEngine())
+        port.clock.advance(11)
+        await wire.say(fix(port))  # every gate is open
+        await port.taken(4)
+        port.disk.turns.set()
+        await told(port, ("queued", ""), ("timed_out", "busy"))
+        assert wire.is_silent()
+
+
+@pytest.mark.parametrize("journal_s", [0, 5])
+async def test_a_stop_that_is_taken_back_before_it_was_sent_is_not_sent_after_the_resume(
+    tmp_path: Path, journal_s: float
+) -> None:
+    async with serving(tmp_path, cars=(ALLOWED,)) as port:
+        wire = await standing(port)
+        await eventually(lambda: len(port.world.reports) == 2)
+        port.disk.turns.clear()
+        give(port, c.StopEngine())
+        port.clock.advance(journal_s)
+        give(port, c.ResumeEngine())
+        port.disk.turns.set()
+        await wire.hear(golf("K"))
+        await said(port, wire, fix(port, keyword="kt"))
+        expected = [("queued", ""), ("refused", "busy"), ("queued", ""), ("sent", "")]
+        await told(port, *expected, ("acknowledged", ""))
+        look(port, 1)
         assert wire.is_silent()
 
 
@@ -409,7 +472,7 @@ async def test_one_that_was_queued_when_the_bridge_died_is_not_sent(tmp_path: Pa
         port.intake.fleet.act(live, Ordered(at=port.clock.now, order=order))  # as if never sent
     async with serving(tmp_path, cars=(ALLOWED,), vehicles={}) as port:
         wire = await standing(port)
-        await told(port, ("refused", "session_not_trusted"))
+        await told(port, ("timed_out", "session_not_trusted"))
         assert wire.is_silent()
 
 
@@ -483,7 +546,10 @@ async def test_two_trackers_of_one_vehicle_speak_for_it_together(tmp_path: Path)
         await standing(port)
         other = await port.known(VAN)
         await said(port, other, fix(port, speed_kmh=100).replace(GOLF.encode(), VAN.encode()))
-        assert refused(port) in ("too_fast", "session_not_trusted")
+        assert refused(port) == "too_fast"
+        other.reset()
+        await eventually(lambda: port.intake.sessions.of(VAN) is None)
+        assert refused(port) == "too_fast"  # it has said so, and is gone
 
 
 async def test_only_the_tracker_that_was_told_answers(tmp_path: Path) -> None:

@@ -71,6 +71,8 @@ def test_a_wish_is_read(
         b'{"command":"arm","ttl_s":0}', b'{"command":"arm","ttl_s":true}',
         b'{"command":"arm","by":"a\\nb"}', b'{"command":"arm","transaction":[1]}',
         b'{"command":"arm","transaction":"' + b"x" * 81 + b'"}', b"{" + b'"a":{' * 5000, b"\xff",
+        b'{"command":["arm"]}', b'{"command":{}}', b'{"command":"arm","transaction":true}',
+        b'{"command":"arm","transaction":9223372036854775808}',
     ],
 )  # fmt: skip
 def test_what_is_no_wish_is_refused_in_words(payload: bytes) -> None:
@@ -84,6 +86,29 @@ def test_any_payload_is_a_wish_or_a_value_error(payload: bytes) -> None:
         orders.read_wish(payload)
     except ValueError:
         return
+
+
+_json = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(), inner, max_size=2),
+    max_leaves=3,
+)
+
+
+@given(
+    st.sampled_from(sorted(orders.NAMES)) | _json,
+    st.dictionaries(st.sampled_from(("transaction", "by", "ttl_s", "seconds", "text")), _json),
+)
+def test_any_object_is_a_wish_that_its_journal_holds_or_a_value_error(
+    command: object, more: dict[str, object]
+) -> None:
+    try:
+        wish = orders.wish({"command": command, **more})
+    except ValueError:
+        return
+    one = order(1)
+    one = msgspec.structs.replace(one, command=wish.command, transaction=wish.transaction)
+    assert msgspec.msgpack.decode(msgspec.msgpack.encode(one), type=Order) == one
 
 
 def test_an_order_survives_its_journal() -> None:

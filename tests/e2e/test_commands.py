@@ -100,6 +100,8 @@ async def test_what_is_wrong_with_a_command_is_said(
         ({"command": "set_interval"}, "required field `seconds`"),
         ({"command": "time_zone", "offset": 60}, "unknown field `offset`"),
         ("{", "truncated"),
+        ({"command": ["arm"]}, "there is no such command"),
+        ({"command": "arm", "transaction": 2**64}, "transaction must be"),
     ):
         before = len(heard.all(RESULT))
         await _tell(heard, payload)
@@ -253,15 +255,17 @@ async def _gaps(bridge: BridgeProcess) -> Any:
 
 
 UNSEEN = timedelta(minutes=13)
+SEEN = timedelta(minutes=10)
+"""At most, before that: a slow machine has six seconds to lose it."""
 FASTER = 100
-"""So often the tracker's time goes by: what it drives unseen takes eight seconds."""
+"""So often the tracker's time goes by."""
 
 
 @asynccontextmanager
 async def _driving(bridge: BridgeProcess, port: int) -> AsyncIterator[None]:
     """Have a car with a memory card drive from a while ago, at its pace, to now and beyond."""
     clock = FalseClock(bridge.folder)
-    clock.step(-UNSEEN - timedelta(minutes=2))
+    clock.step(-UNSEEN - SEEN)
     driving = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "bridge", "simulate", "--port", str(port), "--id", ID),
         *("--card", "--attempts", "0", "--utc-offset", "0", "--start", "192"),
@@ -285,9 +289,12 @@ async def test_data_is_lost_it_texts_data_is_back_and_the_card_fills_the_gap(
     await serving(bridge, heard)
     network = _Network(bridge.port)
     async with network.spanned(), _driving(bridge, network.port):
-        await heard.until(lambda: len(heard.all(f"{BASE}/vehicle/golf/history")) >= 2)
+        history = f"{BASE}/vehicle/golf/history"
+        await heard.until(lambda: len(heard.all(history)) >= 2)
         network.lose()
-        over = asyncio.get_running_loop().time() + UNSEEN.total_seconds() / FASTER
+        unseen = datetime.now(UTC) - datetime.fromisoformat(heard.latest(history)["fix"]["time"])
+        assert unseen > UNSEEN
+        over = asyncio.get_running_loop().time() + unseen.total_seconds() / FASTER
         await heard.until(lambda: heard.vehicle("golf", "state")["link"] != "connected")
         assert (await _gaps(bridge))["gaps"] == []
 
