@@ -129,11 +129,11 @@ async def running(config: Config, source: Source, life: Life) -> AsyncIterator[I
         shelf = Shelf(folder.path, source, utc_now)
         house = House(reload, shelf.add, partial(check_restart, reload), life.restart)
         requests = Requests(intake, sink, house)
-        sink.answer, sink.order = requests.answer, requests.order
+        sink.inbox.answer, sink.inbox.order = requests.answer, requests.order
         intake.downlink.post = sink.post
         receipt = config.alarms.auto_receipt
         texts = Texts(intake.fleet, intake.downlink, utc_now, receipt=receipt)
-        sink.text = texts.take
+        sink.inbox.text = texts.take
         intake.watchers.append(sink)
         reload.followers += [intake.follow, texts.follow, sink.follow]
         await stack.enter_async_context(_beside(sink.run(), sink.drained))

@@ -14,29 +14,27 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Literal
 
-from bridge import abilities, clock, episodes, rhythm
+from bridge import abilities, episodes, rhythm
 from bridge.assess import Verdict
 from bridge.command import AcknowledgeAlarm
 from bridge.config import Config
 from bridge.danger import Heard
 from bridge.downlink import Downlink
 from bridge.errors import RequestError, StorageError
-from bridge.fleet import Fleet, Live, Watcher
+from bridge.fleet import Fleet, Live
 from bridge.frames import FrameRecord
 from bridge.journal import Journal
-from bridge.live import Standing
-from bridge.log import Once, bound, tail
-from bridge.model import Message, Report
+from bridge.log import Once, bound
+from bridge.model import Report
 from bridge.orders import Order, Wish
 from bridge.protocols.connection import Event, Received, Rejected
 from bridge.reception import Reception, tell_rejected
 from bridge.registry import Registry, Vehicle
-from bridge.sessions import Session, Sessions, Voice
+from bridge.sessions import Session, Sessions
+from bridge.speakers import Speakers, set_zone
 from bridge.vehicle import Acknowledged
-
-__all__ = ["Intake", "Live", "Watcher", "full_id"]
 
 Clock = Callable[[], datetime]
 """Returns the time, aware and UTC."""
@@ -55,7 +53,6 @@ class Intake:
         clock: Clock,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._monotonic = monotonic
         self.clock = clock
         self.config = config
         self.registry = registry
@@ -71,7 +68,8 @@ class Intake:
         self.guests = self._reception.guests
         self.permit_join = self._reception.permit_join
         self.strangers = self._reception.strangers
-        self._acquaintances = Once()
+        self._speakers = Speakers(self.fleet, self.sessions, monotonic)
+        self._rejections = Once()
 
     def restore(self) -> None:
         """Bring every vehicle to where its history left it, once, before anything listens."""
@@ -93,7 +91,7 @@ class Intake:
         for vehicle in self.registry.accepted():
             self._follow(vehicle)
         gone = {one for one in trackers if self.registry.match(one) is None}
-        self._hang_up(gone, "its vehicle has it no longer")
+        self._speakers.hang_up(gone, "its vehicle has it no longer")
         self.fleet.devices_changed()
 
     def _follow(self, vehicle: Vehicle) -> None:
@@ -109,7 +107,7 @@ class Intake:
         for tracker_id in vehicle.trackers:
             session = self.sessions.of(tracker_id)
             if session is not None and vehicle.timezone_minutes != zone:
-                _set_zone(session, live, tracker_id)
+                set_zone(session, live, tracker_id)
             self._let_in(live, tracker_id, self.clock())
         self.fleet.changed(vehicle.key)
 
@@ -139,14 +137,9 @@ class Intake:
         if live is None:  # accepted while its history could not be read
             live = self.fleet.take_in(vehicle)
         tracker_id = full_id(vehicle, device_id)
-        self._speaks(live, tracker_id, session, now)
-        session.voices.setdefault(
-            tracker_id, Voice(device_id, self._monotonic())
-        ).called = device_id
-        live.transport = session.transport
-        live.last_seen = now
+        self._speakers.speaks(live, tracker_id, device_id, session, now)
         taken = self._take_known(event, live, tracker_id, session, now, again=again)
-        self._learn(event, live, session, now)
+        self._speakers.learn(event, live, session, now)
         return taken
 
     def _take_known(  # noqa: PLR0913 - an event and all that is known of how it came
@@ -193,45 +186,9 @@ class Intake:
             self.downlink.heard(live, message, tracker_id, session, late=judged.late)
         return True
 
-    def _learn(self, event: Received, live: Live, session: Session, now: datetime) -> None:
-        """Learn what a message shows of its tracker beside what it says: rhythm, data, clock."""
-        said = event.messages[0]
-        live.rhythm = rhythm.heard(
-            live.rhythm,
-            now,
-            "report" if isinstance(said, Report) else "heartbeat",
-            parked=live.folded.parked_since is not None,
-        )
-        session.patience_s = rhythm.patience_s(live.rhythm)
-        size, packets = len(event.frame) + len(event.reply), 1 + bool(event.reply)
-        live.traffic = rhythm.carried(live.traffic, now, size, packets, session.transport)
-        known = live.folded.clocks.get(said.device_id)
-        if known is None:
-            return
-        if live.vehicle.timezone_minutes is None:
-            session.connection.set_utc_offset(clock.utc_offset_min(known))
-        self._advise(live, said, known)
-
-    def _advise(self, live: Live, said: Message, known: clock.Clock) -> None:
-        """Tell once how to set a tracker's clock right."""
-        zone = clock.wrong_zone(known)
-        advice = clock.advice(said.protocol, zone.minutes) if zone and zone.harmful else ""
-        if advice == live.advice:
-            return
-        live.advice = advice
-        self.fleet.devices_changed()
-        if zone and advice:
-            bound(_log, vehicle=live.vehicle.key, tracker=tail(said.device_id)).warning(
-                "%s Until then the bridge corrects it", advice
-            )
-            self._happened("wrong_time_zone", live.vehicle.key, None, minutes=str(zone.minutes))
-
     def left(self, session: Session) -> None:
         """Note that a peer is gone."""
-        session.closed = True
-        for tracker_id, key in self.sessions.leave(session).items():
-            self._happened("disconnected", key, session, id=tracker_id)
-            self.fleet.changed(key)
+        self._speakers.left(session)
 
     def _answer(self, session: Session, reply: bytes, *, confirms: bool) -> None:
         """Give a reply whose own frame needs no commit; `confirms`: it speaks of a report."""
@@ -242,43 +199,6 @@ class Intake:
             # Without it the tracker hangs up; it promises nothing about any report.
             session.send(reply)
 
-    def _speaks(self, live: Live, tracker_id: str, session: Session, now: datetime) -> None:
-        """Settle who speaks for a tracker: the newest one, but no datagram over a live one."""
-        key = live.vehicle.key
-        if session.vehicle != key:
-            session.vehicle = key
-            _set_zone(session, live, tracker_id)
-        session.tracker_id = tracker_id
-        current = self.sessions.of(tracker_id)
-        if session.closed or (current is session and session.speaks_for[tracker_id] == key):
-            return
-        takeover = self.sessions.identify(session, tracker_id, key, now)
-        standing = live.standings.setdefault(tracker_id, Standing(session.address))
-        if session.address != standing.address or (takeover is not None and takeover.alternating):
-            standing.address, standing.disturbed_at = session.address, now
-            self.fleet.checkpoint(live)
-        protocol = session.described["protocol"]
-        log = bound(
-            _log, vehicle=key, tracker=tail(tracker_id), peer=session.peer, protocol=protocol
-        )
-        if takeover is None:
-            often = self._acquaintances.due(f"connected {tracker_id}", now) is None
-            log.log(
-                logging.DEBUG if often else logging.INFO,
-                "tracker connected over %s",
-                session.transport.upper(),
-            )
-            self._happened("connected", key, session, id=tracker_id)
-            return
-        if (
-            takeover.alternating
-            and self._acquaintances.due(f"duplicate {tracker_id}", now) is not None
-        ):
-            log.warning("two devices report with the identity of this tracker")
-            self._happened("duplicate_session", key, session, id=tracker_id)
-        if not takeover.refused:
-            takeover.older.close("a newer connection of the same tracker took over")
-
     def _rejected(self, event: Rejected, session: Session, now: datetime) -> None:
         self.counters.rejected += 1
         frame = _frame(session.tracker_id, event, session, now)
@@ -286,7 +206,7 @@ class Intake:
             self._reception.rejected(event, frame, session)
             return
         self.journal.append_frames([frame])
-        suppressed = self._acquaintances.due(f"rejected {session.tracker_id}", now)
+        suppressed = self._rejections.due(session.tracker_id, now)
         if suppressed is not None:
             tell_rejected(event, session, suppressed)
 
@@ -299,7 +219,7 @@ class Intake:
         vehicle = self.registry.accept(device_id, name=name, key=key, owner=owner)
         live = self.fleet.take_in(vehicle)
         self._let_in(live, device_id, now)
-        self._happened("tracker_accepted", vehicle.key, None, id=device_id)
+        self._happened("tracker_accepted", vehicle.key, id=device_id)
         self.fleet.devices_changed()
         self.fleet.changed(vehicle.key)
         return live
@@ -331,7 +251,7 @@ class Intake:
             raise RequestError(f"no such alarm of {key} is going on")
         if not self.fleet.act(live, Acknowledged(at=now, alarms=seen)):
             raise RequestError("the journal cannot be written now; try again later")
-        self._happened("alarm_acknowledged", key, None, alarms=", ".join(seen))
+        self._happened("alarm_acknowledged", key, alarms=", ".join(seen))
         return seen
 
     def command(self, key: str, wish: Wish) -> Order:
@@ -358,7 +278,7 @@ class Intake:
         """Refuse a tracker from now on."""
         self.registry.block(device_id)
         self.guests.forget(device_id)
-        self._hang_up({device_id}, "blocked")
+        self._speakers.hang_up({device_id}, "blocked")
         self.fleet.devices_changed()
 
     def remove(self, key: str, *, block: bool, purge: bool) -> Vehicle:
@@ -367,8 +287,8 @@ class Intake:
         self.fleet.let_go(vehicle, purge=purge)
         if purge:
             self.registry.forget(key)
-        self._hang_up(set(vehicle.trackers), "its vehicle was removed")
-        self._happened("vehicle_removed", key, None)
+        self._speakers.hang_up(set(vehicle.trackers), "its vehicle was removed")
+        self._happened("vehicle_removed", key)
         self.fleet.devices_changed()
         return vehicle
 
@@ -383,14 +303,8 @@ class Intake:
         live = self.vehicles[vehicle.key]
         gone = set(live.vehicle.trackers) - set(vehicle.trackers)
         self.changed(vehicle)
-        self._hang_up(gone, "replaced by another tracker")
+        self._speakers.hang_up(gone, "replaced by another tracker")
         self._let_in(live, new_id, self.clock())
-
-    def _hang_up(self, tracker_ids: set[str], reason: str) -> None:
-        for tracker_id in tracker_ids:
-            session = self.sessions.of(tracker_id)
-            if session is not None:
-                session.close(reason)
 
     # --- what can be seen -------------------------------------------------------------------------
 
@@ -405,10 +319,8 @@ class Intake:
             now=now,
         )
 
-    def _happened(self, kind: str, key: str, session: Session | None, **more: str) -> None:
-        described = session.described if session is not None else {}
-        event: dict[str, Any] = {"type": kind, "vehicle": key, **described, **more}
-        self.fleet.happened(event)
+    def _happened(self, kind: str, key: str, **more: str) -> None:
+        self.fleet.happened({"type": kind, "vehicle": key, **more})
 
 
 def full_id(vehicle: Vehicle, device_id: str) -> str:
@@ -416,15 +328,6 @@ def full_id(vehicle: Vehicle, device_id: str) -> str:
     if device_id in vehicle.trackers:
         return device_id
     return next(full for full in vehicle.trackers if full.endswith(device_id[-11:]))
-
-
-def _set_zone(session: Session, live: Live, tracker_id: str) -> None:
-    """Tell decoders how a tracker's clock stands to UTC: as configured, or as learnt."""
-    known = live.folded.clocks.get(tracker_id)
-    offset = live.vehicle.timezone_minutes
-    if offset is None and known is not None:
-        offset = clock.utc_offset_min(known)
-    session.connection.set_utc_offset(offset)
 
 
 def _frame(

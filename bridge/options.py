@@ -153,9 +153,9 @@ def number(low: float, high: float) -> Check:
 
     def check(value: Value) -> float:
         digits = text(value)
-        decimal = re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,6})?", digits)
+        decimal = re.fullmatch(r"[+-]?[0-9]{1,9}(\.[0-9]{1,6})?", digits)
         if not decimal or not low <= float(digits) <= high:
-            raise Mistake(f"must be a number from {low:g} to {high:g}", got=digits)
+            raise Mistake(f"must be a number from {low:.10g} to {high:.10g}", got=digits)
         return float(digits)
 
     return check

@@ -27,14 +27,26 @@ settings.load_profile("bridge")
 PATIENCE_S = 30.0
 
 
+def _candidates() -> Iterator[int]:
+    """Yield ports by chance: none twice, and none that a worker beside us yields, too."""
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    ours = range(20_000 + worker, 32_000, workers)
+    while True:
+        yield from random.sample(ours, len(ours))
+
+
+_CANDIDATES = _candidates()
+
+
 def free_port() -> int:
-    """Return a port that is free now, for TCP and UDP alike.
+    """Return a port that is free now, for TCP and UDP alike, and nobody else's until it is used.
 
     None that the system gives to outgoing connections: one to a closed port of that range may
     come out at itself, and be answered by nobody but its own words.
     """
     while True:
-        port = random.randint(20_000, 32_000)  # noqa: S311 - any will do
+        port = next(_CANDIDATES)
         with socket.socket() as stream, socket.socket(type=socket.SOCK_DGRAM) as datagram:
             try:
                 stream.bind(("127.0.0.1", port))
@@ -83,7 +95,16 @@ class Mosquitto:
         self._program = mosquitto_program()
         options = lines or ("allow_anonymous true",)
         self._file.write_text(
-            "\n".join((f"listener {port} 127.0.0.1", "set_tcp_nodelay true", *options, ""))
+            "\n".join(
+                (
+                    f"listener {port} 127.0.0.1",
+                    "set_tcp_nodelay true",
+                    # Who listens may be slow, and is to miss nothing.
+                    "max_queued_messages 1000000",
+                    *options,
+                    "",
+                )
+            )
         )
 
     def start(self) -> None:

@@ -69,11 +69,13 @@ INPUTS = Status(
 
 
 class Tape:
-    """In the place of an MQTT client: takes everything and acknowledges at once."""
+    """In the place of an MQTT client: takes everything and acknowledges at once.
 
-    has_room = True
+    It has room when it is let: else how fast the disk was could be read from what is told.
+    """
 
     def __init__(self, sink: MqttSink) -> None:
+        self.has_room = False
         self.messages: list[dict[str, Any]] = []
         self.retained: dict[str, Any] = {}
         self._sink = sink
@@ -154,10 +156,18 @@ class Story:
         """Wait until all that is known has been said."""
         lives = self.intake.vehicles.values()
         await eventually(lambda: all(live.folded is live.state for live in lives))
+        await self._told_so_far()
         self.sink._notices._discovered_at.clear()
         self.sink._notices.now()
+        await self._told_so_far()
+
+    async def _told_so_far(self) -> None:
+        """Let the sink say what it knows now, all at once."""
+        self.tape.has_room = True
         self.sink._outbox.wake()
+        await asyncio.sleep(0)
         await self.sink.drained()
+        self.tape.has_room = False
 
     async def scene(self) -> list[dict[str, Any]]:
         """Return what was said of vehicles and bridge since the scene before this one."""
@@ -214,7 +224,7 @@ async def told(folder: Path) -> AsyncIterator[Story]:
         story.intake.watchers.append(story.sink)
         story.sink._outbox.open = True
         pump = asyncio.create_task(
-            story.sink._outbox.pump(story.tape, story.sink._refill)  # type: ignore[arg-type]
+            story.sink._outbox.pump(story.tape, story.sink._vehicles.refill)  # type: ignore[arg-type]
         )
         try:
             yield story

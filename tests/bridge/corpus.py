@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -71,3 +72,10 @@ LINES = [
 ]
 FRAMES = sorted({frame for line in LINES for frame in line.frames})
 """Every frame that is understood, of every protocol."""
+
+
+@cache
+def every_frame(name: str) -> tuple[bytes, ...]:
+    """Every frame of a protocol's corpus, those too that are not understood."""
+    events = (event for line in LINES if line.protocol == name for event in line.row["events"])
+    return tuple(sorted({bytes.fromhex(event["frame"]) for event in events}))

@@ -11,6 +11,9 @@ from bridge.model import Message, Report
 from bridge.protocols.connection import Event, Received, Rejected
 from bridge.protocols.registry import PROTOCOLS
 
+AT = datetime(2026, 5, 1, 10, 16, tzinfo=UTC)
+"""When what a test sends comes in."""
+
 NAMES = [protocol.name for protocol in PROTOCOLS]
 
 PLACE_BOUNDS: dict[str, tuple[float, float]] = {

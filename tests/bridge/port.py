@@ -30,9 +30,11 @@ from tests.conftest import PATIENCE_S, eventually
 
 GOLF = "864000000001234"
 VAN = "864000000005678"
+STRANGER = "864000000009999"
 BOX = "087000000012"
-"""The first two speak gps103, the last one tk103."""
+"""The last one speaks tk103, the others gps103; nobody has accepted the stranger."""
 
+SCAN = b"GET / HTTP/1.1\r\n\r\n"
 LOAD = b"LOAD"
 ON = b"ON"
 BOX_LOGIN = f"({BOX}BP00000{BOX}HSO)".encode()

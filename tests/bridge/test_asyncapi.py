@@ -71,12 +71,7 @@ def fields_read(method: str, seen: frozenset[str] = frozenset()) -> set[str]:
     for node in ast.walk(ast.parse(source)):
         match node:
             case ast.Call(
-                func=ast.Name(id="_text" | "_flag" | "_whole"),
-                args=[ast.Name(id="body"), ast.Constant(value=str(field)), *_],
-            ):
-                found.add(field)
-            case ast.Call(
-                func=ast.Attribute(value=ast.Name(id="body"), attr="get"),
+                func=ast.Attribute(value=ast.Name(id="body")),
                 args=[ast.Constant(value=str(field)), *_],
             ):
                 found.add(field)
@@ -88,7 +83,7 @@ def fields_read(method: str, seen: frozenset[str] = frozenset()) -> set[str]:
     return found
 
 
-READ_ELSEWHERE = {"device/command", "sms_plan", "options"}
+READ_ELSEWHERE = {"device/command", "sms_plan"}
 
 
 @pytest.mark.parametrize("verb", [verb for verb in VERBS if verb not in READ_ELSEWHERE])

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import json
 import re
 import textwrap
+from collections.abc import Iterator
 from pathlib import Path
-from typing import get_args
+from typing import get_args, get_type_hints
 
 import pytest
 
 from bridge import config
-from bridge.config import Config, Limits, Mqtt, Tls, VehicleConfig, load
+from bridge.config import SECTIONS, Config, Limits, Mqtt, Permits, Tls, VehicleConfig, blocks, load
 from bridge.errors import ConfigError
 from bridge.model import SMS
-from bridge.options import HIDDEN, Secret
+from bridge.options import HIDDEN, Check, Mistake, Secret
 from bridge.protocols.registry import VOCABULARIES
 
 EXAMPLE = Path(__file__).parents[2] / "tk103b-bridge.example.yaml"
@@ -147,8 +149,29 @@ def test_every_limit_has_a_range_that_holds_its_default():
             reading(f"limits: {{{name}: 99999999999}}")
 
 
+def bounded() -> Iterator[tuple[str, Check, float, float]]:
+    """Every option that is a number: where it stands, its check, its least and its most."""
+    for block in (*SECTIONS.values(), VehicleConfig, Permits):
+        for name, hint in get_type_hints(block, include_extras=True).items():
+            for check in getattr(hint, "__metadata__", ()):
+                if inspect.isfunction(check):
+                    ends = inspect.getclosurevars(check).nonlocals
+                    if ends.keys() == {"low", "high"}:
+                        yield f"{block.__name__}.{name}", check, ends["low"], ends["high"]
+
+
+@pytest.mark.parametrize(
+    ("check", "low", "high"), [one[1:] for one in bounded()], ids=[one[0] for one in bounded()]
+)
+def test_what_stands_at_the_ends_of_a_range_can_be_written(check, low, high):
+    assert [check(str(low)), check(str(high))] == [low, high]
+    for beyond in (low - 1, high + 1):
+        with pytest.raises(Mistake, match=re.escape(f"from {low} to {high}")):
+            check(str(beyond))
+
+
 def test_every_limit_says_why():
-    source = Path(config.__file__).read_text(encoding="utf-8")
+    source = Path(blocks.__file__).read_text(encoding="utf-8")
     body = source.partition("class Limits:")[2].partition("\n@dataclass")[0]
     for name in vars_of(Limits()):
         assert re.search(rf'^    {name}: .*\n    """\w', body, re.MULTILINE), name

@@ -61,6 +61,9 @@ listen:
 mqtt: {ca: a.pem}
 => car.yaml:1: mqtt.ca is no option (it belongs under mqtt.tls)
 
+mqtt: {key: a.pem}
+=> car.yaml:1: mqtt.key is no option (it belongs under mqtt.tls)
+
 alarms: {zzz: }
 => car.yaml:1: alarms.zzz is no option (known here: auto_receipt)
 

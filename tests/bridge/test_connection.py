@@ -325,9 +325,9 @@ def test_no_flood_takes_more_than_linear_time(flood: str, read_bytes: int):
     def seconds(size: int) -> float:
         data = opening + unit * (size // len(unit))
         chunks = [data[at : at + read_bytes] for at in range(0, len(data), read_bytes)]
-        begin = time.perf_counter()
+        begin = time.thread_time()
         listen(chunks)
-        return time.perf_counter() - begin
+        return time.thread_time() - begin
 
     single = min(seconds(SIZE) for _ in range(3))
     quadruple = min(seconds(4 * SIZE) for _ in range(3))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import random
 from collections import Counter
-from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Any
 
@@ -19,9 +18,8 @@ from bridge.protocols.base import Claim
 from bridge.protocols.connection import UNRECOGNISED, Event, Received
 from bridge.protocols.registry import PROTOCOLS
 from tests.bridge.corpus import FOLDER, FRAMES, LINES, Line, plain
-from tests.bridge.laws import NAMES, lawful
+from tests.bridge.laws import AT, NAMES, lawful
 
-AT = datetime(2026, 5, 1, 10, 16, tzinfo=UTC)
 LEAST_FRAMES = 40
 STREAMS = [line for line in LINES if line.transport == "tcp"]
 

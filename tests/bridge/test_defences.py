@@ -25,6 +25,8 @@ from tests.bridge.port import (
     GOLF,
     LOAD,
     ON,
+    SCAN,
+    STRANGER,
     Port,
     heartbeat,
     login,
@@ -33,14 +35,6 @@ from tests.bridge.port import (
 from tests.conftest import eventually
 
 SCANNER, NEIGHBOUR, NAT = "198.18.255.7", "9.9.9.9", "100.64.3.4"
-SCAN = b"GET / HTTP/1.1\r\n\r\n"
-STRANGER = "864000000009999"
-
-
-@pytest.fixture
-async def port(tmp_path):
-    async with serving(tmp_path) as opened:
-        yield opened
 
 
 @pytest.fixture

@@ -83,12 +83,12 @@ async def test_private_mode_takes_back_what_stands_in_line(desk: Desk) -> None:
     for second in range(30):
         desk.hears(second, Alarm.SOS if second == 25 else None)
     await eventually(lambda: desk.live.seq == 30)
-    await desk.sink._refill()
+    await desk.sink._vehicles.refill()
     assert len(desk.line) > 30
     requests = Requests(desk.intake, desk.sink)
     await requests.answer("device/private", b'{"key": "golf"}')
     desk.sink.republish()  # as for Home Assistant's birth, before the pump has had its turn
-    desk.sink._tell_vehicles()
+    desk.sink._vehicles.tell()
     line = dict(desk.line)
     assert (line["position"], line["last_alarm"]) == (b"", b"")
     assert not any(b"latitude" in payload for _, payload in desk.line)

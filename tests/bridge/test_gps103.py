@@ -1,24 +1,21 @@
-"""gps103: what its corpus does not say, and the reference readings where they are at hand."""
+"""gps103: what its corpus does not say."""
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bridge.explain.cases import Transport, converse
-from bridge.model import Alarm, Fix, Heartbeat, Report, Status
+from bridge.explain.cases import converse
+from bridge.model import Fix, Heartbeat, Report, Status
 from bridge.protocols import gps103
 from bridge.protocols.base import Claim, Context
-from bridge.protocols.connection import Event, Received
-from tests.bridge.corpus import FOLDER, LINES
+from bridge.protocols.connection import Received
+from tests.bridge.corpus import LINES
 from tests.bridge.laws import ODD_NUMBERS, legal
 
 AT = datetime(2026, 5, 1, 10, 16, tzinfo=UTC)
@@ -235,181 +232,6 @@ def test_what_one_frame_says_does_not_leak_into_the_next():
     first.extra["dtcs"] = "changed"
     assert decoded(with_column(17, "P0420")).extra["dtcs"] == ["P0420"]
     assert decoded(",".join(USUAL)).extra == {"fuel2_percent": 12.5, "utc_offset_min": 120}
-
-
-# --- the reference readings -------------------------------------------------------------------
-
-REFERENCE = Path(__file__).parents[2] / "../shared/corpus"
-KMH_PER_KNOT = 1.852
-TOLERANCE = {"latitude": 1e-6, "longitude": 1e-6, "speed_kmh": 0.02}
-
-
-class Case(NamedTuple):
-    name: str
-    chunks: list[bytes]
-    transport: Transport
-    frames: list[dict[str, Any]]
-    """Each with `result` and `response`."""
-
-
-def _rows(name: str) -> Iterator[dict[str, Any]]:
-    path = REFERENCE / name
-    if path.exists():
-        yield from map(json.loads, path.read_text("utf-8").splitlines())
-
-
-def cases() -> Iterator[Case]:
-    for row in _rows("gps103.jsonl"):
-        yield Case(f"real/{row['index']}", [row["frame"].encode("latin-1")], "udp", [row])
-    for row in _rows("gps103.synthetic.jsonl"):
-        chunks = [chunk.encode("latin-1") for chunk in row["chunks"]]
-        yield Case(f"synthetic/{row['id']}", chunks, "tcp", row["frames"])
-    for row in _rows("framing.jsonl"):
-        if row["protocol"] == "gps103":
-            chunks = [bytes.fromhex(chunk) for chunk in row["chunks"]]
-            yield Case(
-                row["id"].replace("gps103", "stream"), chunks, row["transport"], row["frames"]
-            )
-
-
-CASES = list(cases())
-
-_NO_SATELLITES = "an L frame has its inputs at the columns of an F frame"
-DEVIATIONS: dict[str, tuple[dict[str, Any], str]] = {
-    "real/23": ({"fuel_percent": 51.6}, "levels may lack their percent sign"),
-    "real/36": ({"reports": 1}, "a blank battery is no reason to refuse an OBD frame"),
-    "real/40": ({"ignition": False, "door_open": False}, _NO_SATELLITES),
-    "real/41": ({"ignition": False, "door_open": False, "fuel_percent": 0.0}, _NO_SATELLITES),
-    "real/75": ({"fuel_percent": 0.0, "temperature_c": None}, "0.0,0.0 are two tanks"),
-    "real/81": ({"fuel_percent": 0.0, "temperature_c": 23.0}, "0.0,0.0 are two tanks"),
-    **{
-        f"synthetic/{number}": (
-            {"ignition": False, "door_open": False, "fuel_percent": 0.0},
-            _NO_SATELLITES,
-        )
-        for number in (14, 18, 20, 62)
-    },
-    "stream/odd_imei:;": ({"replies": ""}, "who gives no id cannot be let in"),
-    "stream/odd_0;": ({"replies": ""}, "the port is everybody's: fifteen digits are an opening"),
-}
-"""Case: (what we say instead, why). The same table stands in tests/corpus/deviations.md."""
-
-
-def our_reading(report: Report) -> dict[str, Any]:
-    fix, status = report.fix, report.status
-    place = (
-        {
-            "valid": fix.valid,
-            "latitude": fix.latitude,
-            "longitude": fix.longitude,
-            "speed_kmh": fix.speed_kmh or 0.0,
-            "course_deg": fix.course_deg or 0.0,
-            "altitude_m": fix.altitude_m or 0.0,
-            "hdop": fix.hdop,
-            "satellites": fix.satellites,
-        }
-        if fix
-        else {}
-    )
-    return place | {
-        "device_id": report.device_id,
-        "time": report.device_time,
-        "alarm": report.alarm,
-        "ignition": status.ignition,
-        "door_open": status.door_open,
-        "fuel_percent": status.fuel_percent,
-        "temperature_c": status.temperature_c,
-        "battery_v": status.battery_v,
-        "obd_speed_kmh": status.obd_speed_kmh,
-        "rpm": status.rpm,
-        "external_power": status.external_power,
-        "driver_id": report.extra.get("driver_id"),
-        "cell": (report.cell.lac, report.cell.cid) if report.cell else None,
-    }
-
-
-def reference_reading(position: dict[str, Any]) -> dict[str, Any]:
-    said = position["attributes"]
-    network = position["network"]
-    tower = network["cellTowers"][0] if network else None
-    alarm = re.sub("[A-Z]", lambda letter: f"_{letter[0].lower()}", said.get("alarm", ""))
-    place = (
-        {}
-        if position["outdated"]
-        else {
-            "valid": position["valid"],
-            "latitude": position["latitude"],
-            "longitude": position["longitude"],
-            "speed_kmh": position["speed_knots"] * KMH_PER_KNOT,
-            "course_deg": position["course"],
-            "altitude_m": position["altitude"],
-            "hdop": said.get("hdop"),
-            "satellites": said.get("sat"),
-        }
-    )
-    time = position["deviceTime"]
-    return place | {
-        "device_id": position["uniqueId"],
-        "time": datetime.fromisoformat(time) if time else None,
-        "alarm": Alarm(alarm) if alarm else None,
-        "ignition": said.get("ignition"),
-        "door_open": said.get("door"),
-        "fuel_percent": said.get("fuel1", said.get("fuel")),
-        "temperature_c": said.get("temp1"),
-        "battery_v": said.get("battery"),
-        "obd_speed_kmh": said.get("obdSpeed"),
-        "rpm": said.get("rpm"),
-        "external_power": said.get("charge"),
-        "driver_id": said.get("driverUniqueId"),
-        "cell": (tower["locationAreaCode"], tower["cellId"]) if tower else None,
-    }
-
-
-def differences(case: Case, events: list[Event]) -> dict[str, Any]:
-    """Return what we say where the reference says something else."""
-    received = [event for event in events if isinstance(event, Received)]
-    replies = b"".join(event.reply + event.receipt for event in received).decode()
-    answers = "".join(answer["data"] for frame in case.frames for answer in frame["response"])
-    ours = [
-        message for event in received for message in event.messages if isinstance(message, Report)
-    ]
-    theirs = [position for frame in case.frames for position in frame["result"] or ()]
-    found: dict[str, Any] = {}
-    if replies != answers:
-        found["replies"] = replies
-    if len(ours) != len(theirs):
-        return found | {"reports": len(ours)}
-    for report, position in zip(ours, theirs, strict=True):
-        said, expected = our_reading(report), reference_reading(position)
-        assert said.keys() == expected.keys(), case.name
-        found |= {
-            name: value
-            for name, value in said.items()
-            if not _same(value, expected[name], TOLERANCE.get(name, 1e-9))
-        }
-    return found
-
-
-def _same(ours: Any, theirs: Any, tolerance: float) -> bool:
-    if isinstance(ours, float) and isinstance(theirs, int | float):
-        return abs(ours - theirs) <= tolerance
-    return bool(ours == theirs)
-
-
-@pytest.mark.skipif(not CASES, reason="the reference readings are not here")
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_we_read_what_the_reference_reads(case):
-    _, events = converse(case.chunks, case.transport, AT)
-    expected, _why = DEVIATIONS.get(case.name, ({}, ""))
-    assert differences(case, events) == expected
-
-
-def test_deviations_are_documented():
-    text = (FOLDER / "deviations.md").read_text("utf-8")
-    section = text.partition("\n## gps103\n")[2].partition("\n## ")[0]
-    rows = re.findall(r"^\| ([^|]+/[^|]+) \|", section, re.MULTILINE)
-    documented = {name for row in rows for name in row.split(", ")}
-    assert documented == set(DEVIATIONS)
 
 
 def test_an_upload_that_breaks_off_is_over_after_a_while() -> None:

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import re
 import struct
 from datetime import UTC, datetime
-from itertools import pairwise
-from pathlib import Path
 from time import process_time
-from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -19,12 +15,11 @@ from bridge.model import CommandResult, Heartbeat, Login, Message, Report
 from bridge.protocols import gt06
 from bridge.protocols.base import Claim, Context
 from bridge.protocols.connection import Connection, Event, Received, Rejected
-from bridge.protocols.gt06 import framing, layouts, places
+from bridge.protocols.gt06 import framing, places
 from bridge.protocols.gt06.framing import LONG, SHORT, build, checksum
-from tests.bridge.laws import legal
+from tests.bridge.corpus import every_frame
+from tests.bridge.laws import AT, legal
 
-AT = datetime(2026, 5, 1, 10, 16, tzinfo=UTC)
-CORPUS = Path(__file__).parents[1] / "corpus" / "gt06"
 ID = "864000000000601"
 
 GPS = bytes((26, 5, 1, 10, 15, 30, 0xC9)) + struct.pack(">IIBH", 86625000, 20745000, 46, 0x1457)
@@ -255,14 +250,7 @@ def test_an_answer_is_a_command_result():
 # --- laws -------------------------------------------------------------------------------------
 
 
-def lines(path: Path) -> list[dict[str, Any]]:
-    """Return the JSON lines of a file, none where it is not there."""
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
-
-
-ROWS = [row for path in sorted(CORPUS.glob("*.jsonl")) for row in lines(path)]
-FRAMES = sorted({bytes.fromhex(event["frame"]) for row in ROWS for event in row["events"]})
-frames = st.sampled_from(FRAMES)
+FRAMES = every_frame("gt06")
 HONEST = [
     data
     for data in FRAMES
@@ -271,28 +259,6 @@ HONEST = [
     and data.find(b"\r\n") == len(data) - 2
 ]
 """As long as they say, and without a CR LF within."""
-
-
-@st.composite
-def damaged(draw: st.DrawFn) -> bytes:
-    """A frame cut short, with bits flipped, spliced with another, or with a sum that is right."""
-    whole = draw(frames)
-    match draw(st.sampled_from(["truncated", "flipped", "spliced", "sealed"])):
-        case "truncated":
-            return whole[: draw(st.integers(0, len(whole)))]
-        case "flipped":
-            data = bytearray(whole)
-            for bit in draw(st.sets(st.integers(0, len(whole) * 8 - 1), max_size=4)):
-                data[bit // 8] ^= 1 << bit % 8
-            return bytes(data)
-        case "sealed":
-            kind = draw(st.sampled_from(sorted({*layouts.SHORT, *layouts.LONG})))
-            body = draw(st.binary(max_size=70))
-            return draw(st.sampled_from([frame, long_frame]))(kind, body)
-        case _:
-            other = draw(frames)
-            end, begin = draw(st.integers(0, len(whole))), draw(st.integers(0, len(other)))
-            return whole[:end] + other[begin:]
 
 
 def check(event: Event) -> None:
@@ -333,29 +299,12 @@ def test_every_body_may_end_anywhere():
 SHORTENED = ("malformed length", "malformed id")
 
 
-@settings(deadline=None, max_examples=400)
-@given(st.lists(damaged(), min_size=1, max_size=3))
-def test_damaged_frames_end_as_received_or_rejected(parts):
-    for events in (listen(*parts), listen(*parts, datagrams=True)):
-        for event in events:
-            check(event)
-
-
 @settings(deadline=None, max_examples=200)
 @given(st.binary(max_size=120))
 def test_anything_behind_an_opening_ends_as_received_or_rejected(data):
     for opening in (SHORT, LONG):
         for event in listen(opening + data):
             check(event)
-
-
-@settings(deadline=None, max_examples=200)
-@given(st.data(), st.lists(st.one_of(frames, damaged(), st.just(b"x\r\n\0")), max_size=5))
-def test_chunking_is_invisible(data, parts):
-    stream = b"".join(parts)
-    places_cut = sorted(data.draw(st.sets(st.integers(0, len(stream)), max_size=8)))
-    chunks = [stream[begin:end] for begin, end in pairwise([0, *places_cut, len(stream)])]
-    assert listen(*chunks) == listen(stream)
 
 
 @settings(deadline=None, max_examples=100)

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import re
 from datetime import UTC, datetime
-from itertools import pairwise
-from pathlib import Path
 from unittest.mock import patch
 
 import pytest
@@ -14,16 +10,14 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from bridge.model import CommandResult, Heartbeat, Message, Report
-from bridge.protocols import gps103, h02, tk103, xexun
+from bridge.protocols import h02
 from bridge.protocols.base import Claim, Context
 from bridge.protocols.connection import Connection, Event, Received, Rejected
-from tests.bridge.laws import legal
+from tests.bridge.corpus import every_frame
+from tests.bridge.laws import AT
 
-AT = datetime(2026, 5, 1, 10, 16, tzinfo=UTC)
-CORPORA = Path(__file__).parents[1] / "corpus"
 OPEN, ENDED = False, True
 """Whether more bytes can come."""
-FAMILY = (gps103.PROTOCOL, tk103.PROTOCOL, xexun.PROTOCOL, h02.PROTOCOL)
 
 USUAL = (
     b"*HQ,864000000004111,V1,101530,A,4807.5000,N,01131.5000,E,021.60,087,"
@@ -60,18 +54,7 @@ def messages(events: list[Event]) -> list[Message]:
     ]
 
 
-def corpus_frames(name: str) -> list[bytes]:
-    rows = [
-        json.loads(line)
-        for path in sorted((CORPORA / name).glob("*.jsonl"))
-        for line in path.read_text("utf-8").splitlines()
-    ]
-    return sorted({bytes.fromhex(event["frame"]) for row in rows for event in row["events"]})
-
-
-FRAMES = corpus_frames("h02")
-UNDERSTOOD = [frame for frame in FRAMES if isinstance(listen(frame)[0], Received)]
-frames = st.sampled_from(FRAMES)
+UNDERSTOOD = [frame for frame in every_frame("h02") if isinstance(listen(frame)[0], Received)]
 
 
 # --- whose language it is ------------------------------------------------------------------------
@@ -124,18 +107,6 @@ def test_what_follows_a_strange_block_decides():
     assert h02.claim(block + block + RECORD, OPEN) is Claim.YES
     assert h02.claim(block + b"GET / ", OPEN) is Claim.NO
     assert h02.claim(block, ENDED) is Claim.NO
-
-
-@pytest.mark.parametrize("name", ["gps103", "tk103", "xexun", "h02"])
-def test_no_prefix_of_a_frame_is_claimed_twice_and_the_speaker_never_says_no(name):
-    spoken = UNDERSTOOD if name == "h02" else corpus_frames(name)
-    for frame in spoken:
-        opening = frame.lstrip(b"\r\n ")
-        for length in range(1, len(opening) + 1):
-            claims = {protocol.name: protocol.claim(opening[:length], OPEN) for protocol in FAMILY}
-            assert list(claims.values()).count(Claim.YES) <= 1
-            assert name != "h02" or claims["h02"] is not Claim.NO, opening[:length]
-        assert not opening or claims["h02"] is (Claim.YES if name == "h02" else Claim.NO)
 
 
 @given(st.binary(max_size=300), st.sampled_from([b"", b"*", b"$", b"X", RECORD[:6]]))
@@ -282,59 +253,6 @@ def test_a_block_of_nobody_says_nothing():
 
 
 # --- laws ----------------------------------------------------------------------------------------
-
-
-@st.composite
-def damaged(draw: st.DrawFn) -> bytes:
-    """A frame cut short, with bits flipped, or spliced with another."""
-    frame = draw(frames)
-    match draw(st.sampled_from(["truncated", "flipped", "spliced"])):
-        case "truncated":
-            return frame[: draw(st.integers(0, len(frame)))]
-        case "flipped":
-            data = bytearray(frame)
-            for bit in draw(st.sets(st.integers(0, len(frame) * 8 - 1), max_size=4)):
-                data[bit // 8] ^= 1 << bit % 8
-            return bytes(data)
-        case _:
-            other = draw(frames)
-            end, begin = draw(st.integers(0, len(frame))), draw(st.integers(0, len(other)))
-            return frame[:end] + other[begin:]
-
-
-@settings(deadline=None, max_examples=400)
-@given(st.lists(damaged(), min_size=1, max_size=3))
-def test_damaged_frames_end_as_received_or_rejected(pieces):
-    for datagrams in (False, True):
-        for event in listen(*pieces, datagrams=datagrams):
-            if isinstance(event, Received):
-                for message in event.messages:
-                    legal(message)
-                    assert message.protocol == "h02"
-                assert re.fullmatch(
-                    rb"(\*HQ,\w{1,32},V4,(V1|NBR),20260501101600#|\*\w\w,\w{1,32},(V0|HTBT)#)?",
-                    event.reply,
-                )
-            else:
-                assert event.frame
-                assert re.fullmatch("malformed( [a-z]+)?|truncated|unrecognised", event.reason)
-
-
-mixed = st.one_of(
-    frames,
-    damaged(),
-    st.sampled_from([TAIL, RECORD + TAIL, LONG + bytes(10), b"$", b"*", b"X", b"\r\n"]),
-)
-
-
-@settings(deadline=None, max_examples=200)
-@given(st.data(), st.lists(mixed, max_size=6))
-def test_chunking_is_invisible(data, pieces):
-    stream = data.draw(st.sampled_from([RECORD, b"*HQ,"])) + b"".join(pieces)
-    cuts = sorted(data.draw(st.sets(st.integers(0, len(stream)), max_size=8)))
-    chunks = [stream[a:b] for a, b in pairwise([0, *cuts, len(stream)])]
-    whole = conversation(stream, datagrams=False, claimed=False)
-    assert conversation(*chunks, datagrams=False, claimed=False) == whole
 
 
 @given(st.binary(max_size=200), st.booleans())

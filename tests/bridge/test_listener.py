@@ -6,9 +6,6 @@ import asyncio
 import logging
 from contextlib import suppress
 
-import pytest
-
-from bridge import journal
 from bridge.listener.gate import MOST_WAITING
 from bridge.listener.stream import LINGER_S, UNREAD_BYTES
 from tests.bridge.port import (
@@ -18,6 +15,7 @@ from tests.bridge.port import (
     GOLF,
     LOAD,
     ON,
+    STRANGER,
     VAN,
     Port,
     heartbeat,
@@ -29,20 +27,6 @@ from tests.bridge.port import (
     serving,
 )
 from tests.conftest import eventually
-
-
-@pytest.fixture
-async def port(tmp_path):
-    async with serving(tmp_path) as opened:
-        yield opened
-
-
-@pytest.fixture
-async def narrow(tmp_path, monkeypatch):
-    """A port whose journal takes ten reports at a time, alarms or not."""
-    monkeypatch.setattr(journal, "RESERVED_FOR_ALARMS", 0)
-    async with serving(tmp_path, journal_queue=10) as opened:
-        yield opened
 
 
 async def is_paused(port: Port, count: int = 1) -> None:
@@ -333,7 +317,7 @@ async def test_a_gateway_speaks_for_each_tracker_it_carries(port):
     gateway = await port.dial()
     await gateway.say((heartbeat(GOLF) + heartbeat(VAN)) * 3)
     await gateway.hear(ON * 6)
-    await gateway.say(heartbeat("864000000009999"))
+    await gateway.say(heartbeat(STRANGER))
     await gateway.hear(ON)
     connected = [(event["type"], event["vehicle"]) for event in port.world.events[:2]]
     assert connected == [("connected", "golf"), ("connected", "van")]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from bridge import journal
 from tests.bridge.port import (
     BOX,
     BOX_LOGIN,
@@ -12,6 +11,7 @@ from tests.bridge.port import (
     GOLF,
     LOAD,
     ON,
+    STRANGER,
     VAN,
     Port,
     heartbeat,
@@ -24,22 +24,7 @@ from tests.bridge.port import (
 )
 from tests.conftest import eventually
 
-STRANGER = "864000000009999"
 NOISE = b"OPTIONS sip:nm SIP/2.0\r\n\r\n"
-
-
-@pytest.fixture
-async def port(tmp_path):
-    async with serving(tmp_path) as opened:
-        yield opened
-
-
-@pytest.fixture
-async def narrow(tmp_path, monkeypatch):
-    """A port whose journal takes ten reports at a time, alarms or not."""
-    monkeypatch.setattr(journal, "RESERVED_FOR_ALARMS", 0)
-    async with serving(tmp_path, journal_queue=10) as opened:
-        yield opened
 
 
 def refuse_nothing(port: Port) -> None:

@@ -2,20 +2,9 @@
 
 from __future__ import annotations
 
-import pytest
-
 from bridge.listener.bans import ADDRESSES_A_TRACKER
-from tests.bridge.port import GOLF, ON, VAN, heartbeat, help_me, receipt, serving
+from tests.bridge.port import GOLF, ON, SCAN, STRANGER, VAN, heartbeat, help_me, receipt, serving
 from tests.conftest import eventually
-
-SCAN = b"GET / HTTP/1.1\r\n\r\n"
-STRANGER = "864000000009999"
-
-
-@pytest.fixture
-async def port(tmp_path):
-    async with serving(tmp_path) as opened:
-        yield opened
 
 
 def forged(number: int) -> tuple[str, int]:

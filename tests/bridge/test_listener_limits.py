@@ -20,6 +20,7 @@ from tests.bridge.port import (
     GOLF,
     LOAD,
     ON,
+    STRANGER,
     VAN,
     Port,
     heartbeat,
@@ -28,8 +29,6 @@ from tests.bridge.port import (
     serving,
 )
 from tests.conftest import eventually
-
-STRANGER = "864000000009999"
 
 SCANNERS = {
     "http": b"GET / HTTP/1.1\r\nHost: 192.0.2.7:8888\r\n\r\n",
@@ -44,12 +43,6 @@ SCANNERS = {
     "noise": hashlib.shake_128(b"noise").digest(300),
     "digits": b"1" * 40,
 }
-
-
-@pytest.fixture
-async def port(tmp_path):
-    async with serving(tmp_path) as opened:
-        yield opened
 
 
 def nothing_is_known_of(port: Port) -> bool:

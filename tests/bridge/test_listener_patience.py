@@ -7,16 +7,20 @@ import socket
 import pytest
 
 from bridge.listener.port import KEEPALIVE
-from tests.bridge.port import GOLF, LOAD, ON, VAN, Port, Wire, heartbeat, login, position, serving
+from tests.bridge.port import (
+    GOLF,
+    LOAD,
+    ON,
+    STRANGER,
+    VAN,
+    Port,
+    Wire,
+    heartbeat,
+    login,
+    position,
+    serving,
+)
 from tests.conftest import eventually
-
-STRANGER = "864000000009999"
-
-
-@pytest.fixture
-async def port(tmp_path):
-    async with serving(tmp_path) as opened:
-        yield opened
 
 
 async def dribble(port: Port, wire: Wire, data: bytes, each_s: float) -> float:

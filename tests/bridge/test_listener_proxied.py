@@ -12,12 +12,23 @@ import pytest
 from bridge.listener import proxied
 from bridge.listener.gate import ARRIVALS_AT_ONCE
 from bridge.protocols.connection import UNRECOGNISED
-from tests.bridge.port import GOLF, LOAD, ON, VAN, Port, Wire, heartbeat, login, position, serving
+from tests.bridge.port import (
+    GOLF,
+    LOAD,
+    ON,
+    SCAN,
+    VAN,
+    Port,
+    Wire,
+    heartbeat,
+    login,
+    position,
+    serving,
+)
 from tests.bridge.proxying import HEALTH_1, HEALTH_2, SIGNATURE, version_1, version_2
 from tests.conftest import eventually
 
 AWAY, ELSEWHERE = "9.9.9.9", "8.8.4.4"
-SCAN = b"GET / HTTP/1.1\r\n\r\n"
 HEADERS = {"1": version_1, "2": version_2}
 
 

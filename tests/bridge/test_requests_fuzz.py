@@ -151,3 +151,13 @@ async def test_every_request_is_answered(tmp_path: Path) -> None:
         assert outcomes == {("ok", True), ("error", True), ("error", False)}
         assert ends >= {(verb, end) for verb in OF_A_PROCESS for end in ("ok", "error")}
         assert process.restarts
+
+
+async def test_what_is_large_and_only_read_is_not_kept_in_memory(tmp_path: Path) -> None:
+    async with serving(tmp_path) as port:
+        requests = Requests(port.intake, Silent())
+        asked = json.dumps({"key": "golf", "id": GOLF, "transaction": "t1"}).encode()
+        for verb in ("capture", "get_gaps", "get_track", "get_trips"):
+            answer = await requests.answer(verb, asked)
+            assert (answer["status"], answer["transaction"]) == ("ok", "t1")
+        assert not requests._answered

@@ -15,6 +15,7 @@ from bridge.protocols.gt06.framing import SHORT, build
 from bridge.simulator import AlarmAt, Happened, Options, Simulator, Span, Summary, run
 from bridge.simulator.languages import LANGUAGES
 from tests.bridge.tiny import HANG_UP, bridge, is_position, polite
+from tests.conftest import free_port
 
 NAMES = [row.name for row in LANGUAGES]
 HURRY = 300  # a heartbeat each fifth of a second
@@ -52,7 +53,7 @@ async def test_the_login_is_repeated_until_it_is_answered():
         return polite(event) if len(heard) > 1 else b""
 
     async with bridge(reluctant) as tiny:
-        await run(Options(port=tiny.port, count=1, reply_timeout_s=120, speed_up=HURRY))
+        await run(Options(port=tiny.port, count=1, reply_timeout_s=PATIENCE, speed_up=HURRY))
     login = b"##,imei:864000000000101,A;"
     assert heard[:2] == [login, login]
     assert heard[2].startswith(b"imei:")
@@ -69,7 +70,7 @@ async def test_sos_rings_until_the_third_is_acknowledged():
 
     async with bridge(slow) as tiny:
         options = Options(
-            port=tiny.port, alarms=(AlarmAt(Alarm.SOS, 1),), repeat_s=60, speed_up=HURRY
+            port=tiny.port, alarms=(AlarmAt(Alarm.SOS, 1),), repeat_s=300, speed_up=HURRY
         )
         simulator = Simulator(
             options, on_event=lambda event: event.kind is Happened.ACKNOWLEDGED and simulator.stop()
@@ -132,23 +133,24 @@ async def test_a_lost_connection_is_dialled_anew_with_a_login(name):
 
 @pytest.mark.parametrize("transport", ["tcp", "udp"])
 async def test_where_nobody_listens_the_run_is_given_up(transport):
-    async with bridge(transport=transport) as tiny:
-        pass
+    port = free_port()
     async with asyncio.timeout(10):
-        with pytest.raises(BridgeError, match=f"127.0.0.1:{tiny.port}"):
-            await run(Options(port=tiny.port, transport=transport, attempts=2, speed_up=HURRY))
+        with pytest.raises(BridgeError, match=f"127.0.0.1:{port}"):
+            await run(Options(port=port, transport=transport, attempts=2, speed_up=HURRY))
 
 
 async def test_a_bridge_that_never_replies_is_given_up():
     async with bridge(lambda _event: b"") as tiny:
         with pytest.raises(BridgeError, match="does not reply"):
             await run(Options(port=tiny.port, attempts=1, speed_up=HURRY))
+        await tiny.hear_out(3)
         assert len(tiny.events) == 3
 
 
 async def test_without_waiting_a_silent_bridge_gets_everything():
     async with bridge(lambda _event: b"") as tiny:
         summary = await run(Options(port=tiny.port, count=20, interval_s=0, wait=False))
+        await tiny.hear_out(21)
         assert (summary.reports, len(tiny.events)) == (20, 21)
 
 

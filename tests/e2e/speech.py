@@ -54,10 +54,34 @@ def receipt(device_id: str) -> bytes:
 
 async def serving(bridge: BridgeProcess, heard: Listener, *arguments: str) -> None:
     """Start a bridge and wait until it serves."""
-    seen = len(heard.all(f"{BASE}/bridge/health"))
-    bridge.start(*arguments)
-    await bridge.listening()
-    await heard.until(lambda: len(heard.all(f"{BASE}/bridge/health")) > seen)
+    async with another_life(heard):
+        bridge.start(*arguments)
+        await bridge.listening()
+
+
+@asynccontextmanager
+async def another_life(heard: Listener) -> AsyncIterator[None]:
+    """Wait, at the end, until a bridge that has come on line meanwhile has told how it is.
+
+    What the life before it has said of its health may still be on its way when it is over.
+    """
+
+    def lives() -> list[int]:
+        return [
+            place
+            for place, (topic, payload, _) in enumerate(heard.messages)
+            if (topic, payload) == (f"{BASE}/bridge/state", b"online")
+        ]
+
+    def serves() -> bool:
+        begun = lives()
+        return len(begun) > seen and any(
+            topic == f"{BASE}/bridge/health" for topic, _, _ in heard.messages[begun[-1] :]
+        )
+
+    seen = len(lives())
+    yield
+    await heard.until(serves)
 
 
 async def answer(heard: Listener, verb: str, payload: bytes | str, on: str = "") -> Any:

@@ -21,6 +21,8 @@ GOLF, VAN = (f"86400000000970{number}" for number in range(1, 3))
 WRONG = "wrong horse"
 WHOAMI = {f"{BASE}/bridge/{way}/whoami" for way in ("request", "response")}
 NO_HOST = {"TK103B__MQTT__HOST": ""}
+WAITS = {"TK103B__LIMITS__WHOAMI_S": "60"}
+"""For a newcomer that is to hear of the bridge which is there, and ends as soon as it does."""
 
 Start = Callable[..., Mosquitto]
 
@@ -118,7 +120,7 @@ async def test_without_a_broker_one_is_started_and_the_next_bridge_uses_it(anoth
             assert "trying 3.1.1" in one.log.read_text()
         assert f"using the one on 127.0.0.1:{port}" in found.log.read_text()
         # Many restarts meet a second bridge on the same topic.
-        rival = another(port, **NO_HOST)
+        rival = another(port, **NO_HOST, **WAITS)
         rival.start()
         assert await ended(rival) == 3
         for one, base in ((found, "found"), (told_where, "told")):
@@ -326,7 +328,7 @@ async def test_a_second_bridge_leaves_without_a_trace(
     await serving(bridge, heard)
     await heard.until(lambda: heard.latest(discovery("bridge")))
     before = len(heard.messages)
-    second = another(mosquitto.port)
+    second = another(mosquitto.port, **WAITS)
     second.start()
     assert await ended(second) == 3
     told = second.log.read_text()
@@ -348,7 +350,8 @@ async def test_a_second_bridge_leaves_without_a_trace(
 async def test_of_bridges_that_start_at_once_exactly_one_stays(
     heard: Listener, another: Bridge, mosquitto: Mosquitto
 ) -> None:
-    bridges = [another(mosquitto.port) for _ in range(3)]
+    # Long enough for all of them to have begun to ask, on a busy machine, too.
+    bridges = [another(mosquitto.port, TK103B__LIMITS__WHOAMI_S="2") for _ in range(3)]
     for one in bridges:
         one.start()
     codes: list[int] = []

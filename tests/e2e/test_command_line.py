@@ -19,6 +19,14 @@ from tests.e2e.speech import ON, guests, heartbeat, keys, position, serving
 GOLF, VAN, BUS, TAXI = (f"86400000000950{number}" for number in range(1, 5))
 FRAME = position(GOLF, ago_s=60).decode()
 PROGRAM = (sys.executable, "-m", "bridge")
+ENDLESSLY_PATIENT = """
+import sys
+from bridge import client
+from bridge.cli import main
+client.PATIENCE_S = 3600
+sys.exit(main())
+"""
+"""Where this program waits for a bridge that does not answer, it does not end."""
 
 
 class Typed(NamedTuple):
@@ -30,11 +38,15 @@ class Typed(NamedTuple):
 
 
 async def run(
-    environment: dict[str, str], *arguments: str, stdin: bytes = b"", cwd: Path | None = None
+    environment: dict[str, str],
+    *arguments: str,
+    stdin: bytes = b"",
+    cwd: Path | None = None,
+    program: tuple[str, ...] = PROGRAM,
 ) -> Typed:
     """Run a command to its end."""
     process = await asyncio.create_subprocess_exec(
-        *PROGRAM,
+        *program,
         *arguments,
         env=environment | {"PYTHONPATH": str(Path(__file__).parents[2])},
         cwd=cwd,
@@ -365,8 +377,10 @@ async def test_what_a_stopped_bridge_left_behind_is_no_answer(
     await tracker.hear(ON)
     assert bridge.stop() == 0
     await heard.until(lambda: heard.latest(f"{BASE}/bridge/state") == "offline")
-    async with asyncio.timeout(2.5):  # shorter than the patience with one that is there
-        assert (await typed("accept", VAN, "--name", "Van")).code == 0
+    accept = ("accept", VAN, "--name", "Van")
+    assert (
+        await run(bridge.environment, *accept, program=(sys.executable, "-c", ENDLESSLY_PATIENT))
+    ).code == 0
     listed, captured, short = [
         await typed("vehicles"), await typed("capture", GOLF), await typed("capture", GOLF[-11:])
     ]  # fmt: skip

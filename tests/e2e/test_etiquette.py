@@ -19,7 +19,18 @@ import pytest
 from bridge.app import Life
 from tests.conftest import PATIENCE_S, eventually, free_port
 from tests.e2e.conftest import BASE, BridgeProcess, Dial, Listener, Tracker
-from tests.e2e.speech import LOAD, ON, devices, guests, heartbeat, keys, login, position, serving
+from tests.e2e.speech import (
+    LOAD,
+    ON,
+    another_life,
+    devices,
+    guests,
+    heartbeat,
+    keys,
+    login,
+    position,
+    serving,
+)
 
 GOLF, BOAT = "864000000009201", "864000000009202"
 YAML = f"""\
@@ -71,9 +82,8 @@ class House:
 
     async def restart(self) -> None:
         """Have it begin again, and wait until it has."""
-        seen = len(self.heard.all(f"{BASE}/bridge/health"))
-        assert (await self.heard.ask("restart"))["status"] == "ok"
-        await self.heard.until(lambda: len(self.heard.all(f"{BASE}/bridge/health")) > seen)
+        async with another_life(self.heard):
+            assert (await self.heard.ask("restart"))["status"] == "ok"
 
     async def choose(self, **options: Any) -> Any:
         return await self.heard.ask("options", options=options)
@@ -374,7 +384,8 @@ def in_a_terminal(house: House, name: str) -> subprocess.Popen[bytes]:
 
 
 _IN_A_TERMINAL = """
-import os, sys
+import os, signal, sys
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # whoever tests may do so under nohup
 os.open(sys.argv.pop(1), os.O_RDWR)  # the first one that a session leader opens is its own
 from bridge.cli import main
 sys.exit(main())

@@ -57,12 +57,17 @@ async def test_the_map_shows_where_the_car_is(house: House) -> None:
 
 
 async def test_an_sos_becomes_one_message(house: House, gateway: Gateway) -> None:
+    last_alarm = f"{BASE}/vehicle/{KEY}/last_alarm"
     await house.imports(house.flow("sos-to-message", SEND_TO=gateway.url))
     alarms = (AlarmAt(Alarm.LOW_BATTERY, 2), AlarmAt(Alarm.SOS, 4))
     await house.car.drive(*WAY, began=live(8), every_s=30, alarms=alarms)
     text = await house.sidebar.first("sos-to-message-message")
     assert text.startswith(f"SOS from {NAME}, ")
-    rang = house.heard.vehicle(KEY, "last_alarm")
+    rang = await house.heard.until(
+        lambda: next(
+            (one for one in house.heard.all(last_alarm) if one["event_type"] == "sos"), None
+        )
+    )
     assert f"?mlat={rang['latitude']}&mlon={rang['longitude']}#" in text
     await eventually(lambda: gateway.taken)
     await house.node_red.press("sos-to-message-button")
@@ -181,13 +186,12 @@ async def test_the_history_of_a_day_is_whole(house: House) -> None:
     )
     await house.imports(house.flow("history-of-a-day", PAGE=7))
     done = await house.car.drive((0, *HOME), (3600, *WORK), began=yesterday, every_s=60)
+    assert done.reports == 61
+    history = f"{BASE}/vehicle/{KEY}/history"  # one more for the ignition, switched off there
+    await house.heard.until(lambda: len(house.heard.all(history)) == 62)
     await house.node_red.press("history-of-a-day-yesterday")
     points = await house.sidebar.first("history-of-a-day-points")
-    assert len(points) >= done.reports == 61  # and one for the ignition, switched off there
-    await house.heard.until(
-        lambda: len(house.heard.all(f"{BASE}/vehicle/{KEY}/history")) >= len(points)
-    )
-    reports = house.heard.all(f"{BASE}/vehicle/{KEY}/history")
+    reports = house.heard.all(history)
     assert [point["seq"] for point in points] == [report["seq"] for report in reports]
     times = [datetime.fromisoformat(point["time"]) for point in points]
     assert times == sorted(times)

@@ -8,13 +8,13 @@ from dataclasses import MISSING, Field, fields, is_dataclass
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
-from bridge import config, options
-from bridge.config import Config, Permits, Tls, VehicleConfig
+from bridge import options
+from bridge.config import Config, Permits, Tls, VehicleConfig, blocks
 from bridge.reload import BY_REQUEST, IN_PLACE
 from tests.reference.markdown import code, page, sentence, table
 from tests.reference.sources import notes, words
 
-_NOTES = notes(config)
+_NOTES = notes(blocks)
 _CHECKS: dict[object, str] = {
     options.switch: "true or false",
     options.host: "a host name or an address",
@@ -76,7 +76,7 @@ def _table(place: str, section: type[Any]) -> str:
     rows = []
     for option in fields(section):
         hint = hints[option.name]
-        if not hasattr(hint, "__metadata__"):
+        if not (hasattr(hint, "__metadata__") or is_dataclass(hint)):
             continue
         name = option.name.removesuffix("_minutes")
         note = _NOTES.get(f"{section.__name__}.{option.name}", "")
@@ -101,10 +101,11 @@ def _holds(place: str, option: str) -> str:
 
 
 def _kind(option: Field[Any], hint: Any) -> str:
+    if option.name in _BLOCKS:
+        return _BLOCKS[option.name]
     (check,) = hint.__metadata__
-    known = _BLOCKS.get(option.name) or _CHECKS.get(check)
-    if known:
-        return known
+    if check in _CHECKS:
+        return _CHECKS[check]
     # A check that was made of bounds, or of words, still has them.
     match inspect.getclosurevars(check).nonlocals:
         case {"choices": choices}:

@@ -59,7 +59,7 @@ async def rival(stage: Stage) -> None:
         await eventually(lambda: all(car.sent > 100 for car in cars))
         folder = stage.folder / f"second{number}"
         folder.mkdir()
-        second = BridgeProcess(folder, stage.wire.port)
+        second = BridgeProcess(folder, stage.wire.port, TK103B__LIMITS__WHOAMI_S="60")
         second.start()
         assert await stage.ends(second) == 3
         told = second.log.read_text()

@@ -172,7 +172,6 @@ def _lasting(folder: Path) -> tuple[str, ...]:
         f"user {getpass.getuser()}",  # as root it would become somebody who may not write here
         "persistence true",
         f"persistence_location {folder}/",
-        "max_queued_messages 0",
         "max_inflight_messages 0",
     )
 

@@ -1,30 +1,23 @@
-"""Configuration: YAML and environment in, one frozen `Config` out; every default and limit is here.
-
-    file, environment --yamlfile--> text with origins --options, voluptuous--> Config
+"""Every option, its default and its limit, in the blocks in which a person writes them.
 
 An option is a field: its annotation carries the check that reads the text, its value the default.
-A mistake becomes a ConfigError that says where it stands and what would be right; of several the
-first is raised and the others are its notes (``__notes__``).
+A field whose type is a block, or that is marked as made from one, is a block inside of its own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any, Literal, cast, get_type_hints
+from typing import Annotated, Any, Literal
 
-import voluptuous as vol
-
-from bridge import options, yamlfile
+from bridge import options
+from bridge.config.shown import shown
 from bridge.danger import MOST_SPEED_KMH
-from bridge.errors import ConfigError
-from bridge.options import HIDDEN, Mistake, Network, Secret, one_of, switch, whole
+from bridge.options import Network, Secret, one_of, switch, whole
 from bridge.protocols.connection import DEFAULT_DETECTION_BYTES, DEFAULT_FRAME_BYTES
 from bridge.protocols.framing import WINDOW
-from bridge.yamlfile import Document, Trail, Value, dotted
-
-DEFAULT_FILE = Path("tk103b-bridge.yaml")
+from bridge.yamlfile import Trail
 
 ProtocolVersion = Literal["auto", "5", "3.1.1"]
 EntityOwner = Literal["discovery", "component", "off"]
@@ -33,6 +26,27 @@ Dialect = Literal["letters", "numbers", "frames", "sms", "powercar", "s71", "d1"
 SmsFamily = Literal["coban", "xexun", "kxtech", "h02"]
 LogLevel = Literal["debug", "info", "warning", "error"]
 LogFormat = Literal["auto", "text", "json"]
+
+
+@dataclass(frozen=True, slots=True)
+class Switched:
+    """Marks a block that may be a switch instead: ``true`` is one in which nothing is set."""
+
+    block: type[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Differing:
+    """Marks a block that gives only what differs from the one of all."""
+
+    block: type[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Keyed:
+    """Marks blocks of one kind, each under a key that the person has chosen."""
+
+    block: type[Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +84,7 @@ class Mqtt:
     """8883 where TLS is on."""
     username: Annotated[str | None, options.words(256)] = None
     password: Annotated[Secret | None, options.secret] = None
-    tls: Annotated[Tls | None, vol.All(_tls_switch, vol.Any(None, _section(Tls)))] = None
+    tls: Annotated[Tls | None, Switched(Tls)] = None
     protocol: Annotated[ProtocolVersion, one_of(ProtocolVersion)] = "auto"
     base_topic: Annotated[str, options.topic] = "tk103b"
     keepalive: Annotated[int, whole(5, 3600)] = 60
@@ -187,9 +201,9 @@ class VehicleConfig:
     """Offset of the trackers' local clock, written as `timezone`; None: unknown."""
     odometer_offset_km: Annotated[float, options.number(-9_999_999, 9_999_999)] = 0.0
     """Added to what is counted, or to what the tracker says, so that it shows the dashboard's."""
-    positions: Annotated[Mapping[str, int], _some_of(Positions)] = field(default_factory=dict)
-    trips: Annotated[Mapping[str, int], _some_of(Trips)] = field(default_factory=dict)
-    history: Annotated[Mapping[str, int], _some_of(History)] = field(default_factory=dict)
+    positions: Annotated[Mapping[str, int], Differing(Positions)] = field(default_factory=dict)
+    trips: Annotated[Mapping[str, int], Differing(Trips)] = field(default_factory=dict)
+    history: Annotated[Mapping[str, int], Differing(History)] = field(default_factory=dict)
     """What is different for this vehicle."""
     phone: Annotated[Secret | None, options.phone] = None
     """Of the SIM card in its tracker."""
@@ -199,7 +213,7 @@ class VehicleConfig:
     """Which words its tracker obeys, where that does not show in its reports."""
     sms_family: Annotated[str, one_of(SmsFamily)] = ""
     """Which words it obeys as text messages; empty: those of its protocol."""
-    commands: Annotated[Permits, _section(Permits)] = Permits()
+    commands: Permits = Permits()
     where: str = ""
     given: frozenset[str] = frozenset()
 
@@ -311,7 +325,7 @@ class Config:
     listen: Listen = Listen()
     mqtt: Mqtt = Mqtt()
     home_assistant: HomeAssistant = HomeAssistant()
-    vehicles: Annotated[tuple[VehicleConfig, ...], _vehicles()] = ()
+    vehicles: Annotated[tuple[VehicleConfig, ...], Keyed(VehicleConfig)] = ()
     positions: Positions = Positions()
     trips: Trips = Trips()
     history: History = History()
@@ -350,195 +364,7 @@ class Config:
 
     def public(self) -> dict[str, Any]:
         """Return JSON values for `bridge/info`: no secret, tracker id, vehicle or account."""
-        return {name: _shown(getattr(self, name), (name,), self.hidden) for name in SECTIONS}
-
-
-def load(path: Path | None, environ: Mapping[str, str]) -> Config:
-    """Read the configuration. Without a path: `DEFAULT_FILE` where there is one, else the defaults.
-
-    Raises ConfigError for the first mistake in the file's order; the others are its notes.
-    """
-    if path is None and DEFAULT_FILE.exists():
-        path = DEFAULT_FILE
-    document = yamlfile.read(path, environ) if path else Document()
-    yamlfile.override(document, environ)
-    try:
-        given = _SCHEMA(document.value)
-    except vol.MultipleInvalid as invalid:
-        # No check raises anything but a Mistake, and unknown keys are ours to refuse.
-        mistakes = [_error(document, fault) for fault in cast(list[Mistake], invalid.errors)]
-    else:
-        vehicles = tuple(
-            VehicleConfig(
-                key=key,
-                where=document.origin(("vehicles", key)).where,
-                given=frozenset(values),
-                **values,
-            )
-            for key, values in given.pop("vehicles", {}).items()
-        )
-        config = Config(
-            **given,
-            vehicles=vehicles,
-            hidden=frozenset(document.secrets),
-            named=_named(document),
-        )
-        mistakes = list(_ids_with_two_places(config, document))
-        if not mistakes:
-            return config
-    first, *others = sorted(mistakes, key=lambda mistake: (mistake.file, mistake.line or 0))
-    for other in others:
-        first.add_note(str(other))
-    raise first
-
-
-def check(section: str, option: str, value: Value) -> object:
-    """Return what the text of one option becomes. Raises ConfigError, as `load` does for a file."""
-    try:
-        given = _SCHEMA({section: {option: value}})
-    except vol.MultipleInvalid as invalid:
-        raise _error(Document(), cast(list[Mistake], invalid.errors)[0]) from None
-    return getattr(given[section], option)
-
-
-def _named(document: Document) -> dict[Trail, str]:
-    """Return where the options of sections stand; one without a value counts as left out."""
-    blocks = document.value if isinstance(document.value, dict) else {}
-    return {
-        (section, option): document.origin((section, option)).where
-        for section, block in blocks.items()
-        if section in SECTIONS and isinstance(block, dict)
-        for option, value in block.items()
-        if value is not None
-    }
-
-
-_PRIVATE: frozenset[Trail] = frozenset(
-    {("mqtt", "username"), ("access", "allow"), ("access", "block")}
-)
-
-
-def _shown(value: object, trail: Trail, hidden: frozenset[Trail]) -> object:
-    """Return a value as JSON: stars for a secret, and for what was read from one."""
-    if is_dataclass(value):
-        inner = ((option.name, (*trail, option.name)) for option in fields(value))
-        return {
-            name: _shown(getattr(value, name), place, hidden)
-            for name, place in inner
-            if place not in _PRIVATE
-        }
-    if value is None:
-        return None
-    if trail in hidden:
-        return HIDDEN
-    if isinstance(value, tuple):
-        return [_shown(one, (*trail, index), hidden) for index, one in enumerate(value)]
-    return value if isinstance(value, bool | int | float) else str(value)
-
-
-def _error(document: Document, fault: Mistake) -> ConfigError:
-    """Say where an option stands; its text is quoted only where it was typed in the open."""
-    trail = cast(Trail, tuple(fault.path))
-    origin = document.origin(trail)
-    sentence = f"{dotted(trail) or 'the configuration'} {fault.msg}"
-    if fault.got is not None and origin.literal:
-        sentence += f", not {fault.got[:40]!r}"
-    return ConfigError(sentence, file=origin.file, line=origin.line, hint=fault.hint)
-
-
-def _ids_with_two_places(config: Config, document: Document) -> Iterator[ConfigError]:
-    """Yield an error for each tracker id in two vehicles, or both let in and blocked."""
-    lists: list[tuple[Trail, tuple[str, ...]]] = [
-        (("access", "block"), config.access.block),
-        (("access", "allow"), config.access.allow),
-        *((("vehicles", car.key, "trackers"), car.trackers) for car in config.vehicles),
-    ]
-    places: dict[str, Trail] = {}
-    for trail, ids in lists:
-        for index, tracker in enumerate(ids):
-            here: Trail = (*trail, index)
-            other = places.get(tracker)
-            if other is None or other[:2] == ("access", "allow"):
-                places[tracker] = here
-                continue
-            origin = document.origin(here)
-            yield ConfigError(
-                f"tracker {tracker} stands in {dotted(trail)} and in {dotted(other[:-1])}",
-                file=origin.file,
-                line=origin.line,
-                hint=f"the other is {document.origin(other).where}; keep one of the two",
-            )
-
-
-def _listening(given: dict[str, Any]) -> dict[str, Any]:
-    if given.get("tcp") is False and given.get("udp") is False:
-        raise Mistake("must be on where tcp is off", at="udp")
-    return given
-
-
-def _certified(given: dict[str, Any]) -> dict[str, Any]:
-    if "key" in given and "certificate" not in given:
-        raise Mistake("needs a certificate beside it", at="key")
-    return given
-
-
-def _reached(given: dict[str, Any]) -> dict[str, Any]:
-    if "password" in given and "username" not in given:
-        raise Mistake("needs a username beside it", at="password")
-    encrypted = given.get("tls") is not None
-    defaults: dict[str, Any] = {"port": 8883} if encrypted else {}
-    if encrypted or "username" in given:
-        defaults["host"] = "127.0.0.1"
-    return defaults | given
-
-
-def _tls_switch(value: Value) -> dict[str, Value] | None:
-    """``true`` is a block in which nothing is set."""
-    if isinstance(value, dict):
-        return value
-    if isinstance(value, str):
-        return {} if switch(value) else None
-    raise Mistake("must be true, false or a block of options", hint="such as ca: ...")
-
-
-_RULES = {Listen: _listening, Tls: _certified, Mqtt: _reached}
-"""What the options of a section must be together."""
-
-
-def _checks(section: type[Any]) -> dict[str, Any]:
-    """Return option -> check of a section's fields, from their annotations."""
-    hints = get_type_hints(section, include_extras=True)
-    checks = {}
-    for option in fields(section):
-        hint = hints[option.name]
-        if hint in SECTIONS.values():
-            checks[option.name] = _section(hint)
-        elif hasattr(hint, "__metadata__"):
-            (checks[option.name],) = hint.__metadata__
-    return checks
-
-
-def _section(section: type[Any]) -> vol.All:
-    rule = _RULES.get(section, dict)
-    return vol.All(options.block(_checks(section), _HOMES), rule, lambda given: section(**given))
-
-
-def _some_of(section: type[Any]) -> vol.All:
-    """Return the check of a block that gives only what differs from the section of this name."""
-    return vol.All(options.block(_checks(section), _HOMES), dict)
-
-
-def _vehicles() -> vol.All:
-    checks = _checks(VehicleConfig)
-    checks["timezone"] = checks.pop("timezone_minutes")
-    vehicle = vol.All(options.block(checks, _HOMES), _in_minutes)
-    return vol.All(options.by_key, {options.vehicle_key: vehicle})
-
-
-def _in_minutes(given: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "timezone_minutes" if name == "timezone" else name: value for name, value in given.items()
-    }
+        return {name: shown(getattr(self, name), (name,), self.hidden) for name in SECTIONS}
 
 
 SECTIONS: dict[str, type[Any]] = {
@@ -547,18 +373,3 @@ SECTIONS: dict[str, type[Any]] = {
     if is_dataclass(section.default)
 }
 """The blocks of options, by their names."""
-
-
-def _homes() -> dict[str, str]:
-    """Return option -> where it belongs, for those who write it elsewhere."""
-    places: dict[str, list[str]] = {}
-    blocks = {**SECTIONS, "mqtt.tls": Tls, "vehicles.KEY": VehicleConfig}
-    for name, section in blocks.items():
-        for option in fields(section):
-            places.setdefault(option.name.removesuffix("_minutes"), []).append(name)
-    homes = {option: f"under {' or '.join(names)}" for option, names in places.items()}
-    return homes | dict.fromkeys([*SECTIONS, "vehicles"], "at the left margin")
-
-
-_HOMES = _homes()
-_SCHEMA = vol.Schema(options.block(_checks(Config), _HOMES))

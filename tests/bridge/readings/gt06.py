@@ -1,33 +1,24 @@
-"""gt06: the reference readings, where they are, and what we read differently on purpose."""
+"""gt06: what the reference reads, and what we read differently on purpose."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
-from datetime import datetime
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-import pytest
-
-from bridge.model import CommandResult, Heartbeat, Login, Report
-from bridge.protocols import gt06
-from bridge.protocols.connection import Connection, Event, Received
-from tests.bridge.test_gt06 import AT, frame, lines, messages
-
-REFERENCE = Path(__file__).parents[2] / "../shared/corpus"
-
-
-class Deviation(NamedTuple):
-    """What we read differently from the reference, on purpose."""
-
-    fields: frozenset[str]
-    why: str
-
-
-def on(fields: str, why: str) -> Deviation:
-    return Deviation(frozenset(fields.split()), why)
-
+from bridge.model import CommandResult, Report
+from bridge.protocols.connection import Received
+from tests.bridge.readings import reader
+from tests.bridge.readings.reader import (
+    KMH_PER_KNOT,
+    Case,
+    Reader,
+    Said,
+    alarm_of,
+    on,
+    time_of,
+    towers_of,
+)
+from tests.bridge.test_gt06 import frame
 
 SERIAL_PORT = on(
     "text", "what comes from a serial port answers no command: extra.serial or payload"
@@ -88,60 +79,14 @@ DEVIATIONS = {
 }
 
 
-class Reading(NamedTuple):
-    """One line of the reference: what was sent, and what it was read as."""
-
-    chunks: list[bytes]
-    speaker: str
-    """Who had logged in before; empty if that is among the chunks, or nobody had."""
-    results: list[dict[str, Any]]
-    replies: list[str]
-
-
-def readings() -> Iterator[tuple[str, Reading]]:
-    for row in lines(REFERENCE / "gt06.jsonl"):
-        yield f"real/{row['index']}", reading(row)
-    for row in lines(REFERENCE / "gt06.synthetic.jsonl"):
-        yield f"synthetic/{row['id']}", reading(row)
-    for row in lines(REFERENCE / "framing.jsonl"):
-        if row["protocol"] == "gt06":
-            yield "stream/" + row["id"].removeprefix("gt06/"), reading(row)
-
-
-def reading(row: dict[str, Any]) -> Reading:
-    parts = row.get("frames", [row])
-    results = [result for part in parts for result in part["result"] or ()]
-    silent = results[0]["uniqueId"] if results else "000000000000000"
-    return Reading(
-        chunks=[bytes.fromhex(text) for text in row.get("chunks") or [row["frame"]]],
-        speaker=silent if row.get("id_from_earlier_frame") else "",
-        results=results,
-        replies=[reply["data"] for part in parts for reply in part["response"] or ()],
-    )
-
-
-def listen(case: Reading) -> list[Event]:
-    connection = Connection((gt06.PROTOCOL,))
-    if case.speaker:
-        connection.receive_data(frame(0x01, bytes.fromhex(f"0{case.speaker}")))
-        list(connection.events(AT))
-    events: list[Event] = []
-    for chunk in case.chunks:
-        connection.receive_data(chunk)
-        events += connection.events(AT)
-    connection.receive_eof()
-    return [*events, *connection.events(AT)]
-
-
-def theirs(result: dict[str, Any]) -> dict[str, Any]:
+def theirs(result: dict[str, Any]) -> Said:
     """Return the reference's reading under our names, in our units."""
     said = result["attributes"]
-    network = result["network"] or {}
     # One alarm said in two ways is listed twice; of several kinds the order is not the severity.
-    kinds = set(re.sub("[A-Z]", lambda cap: "_" + cap[0].lower(), said.get("alarm", "")).split(","))
-    found: dict[str, Any] = {
+    kinds = set((alarm_of(said) or "").split(","))
+    found: Said = {
         "id": result["uniqueId"],
-        "time": result["deviceTime"] and datetime.fromisoformat(result["deviceTime"]),
+        "time": time_of(result),
         "fix": not result["outdated"],
         "alarms": kinds - {""},
         "ignition": said.get("ignition"),
@@ -163,24 +108,29 @@ def theirs(result: dict[str, Any]) -> dict[str, Any]:
         "replayed": bool(said.get("archive")),
         "text": said.get("result"),
         "cells": {
-            (tower["mobileCountryCode"], tower["mobileNetworkCode"], tower["locationAreaCode"],
-             tower["cellId"]) for tower in network.get("cellTowers", ())
-            if any((tower["mobileCountryCode"], tower["locationAreaCode"]))
+            (mcc, mnc, lac, cid) for mcc, mnc, lac, cid in towers_of(result) if mcc or lac
         },
         "wifi": {
             (point["macAddress"], point.get("signalStrength"))
-            for point in network.get("wifiAccessPoints") or ()
+            for point in (result["network"] or {}).get("wifiAccessPoints") or ()
         } - {("00:00:00:00:00:00", 0)},
     }  # fmt: skip
     if not result["outdated"]:
         found |= {name: result[name] for name in ("valid", "latitude", "longitude", "course")}
-        found |= {"speed_kmh": result["speed_knots"] * 1.852, "altitude": result["altitude"]}
+        found |= {"speed_kmh": result["speed_knots"] * KMH_PER_KNOT, "altitude": result["altitude"]}
         found["satellites"] = said.get("sat")
     return found
 
 
-def ours(message: Report | CommandResult) -> dict[str, Any]:
-    found: dict[str, Any] = {"id": message.device_id, "time": message.device_time}
+def ours(events: list[Received]) -> Iterator[Said]:
+    for event in events:
+        for message in event.messages:
+            if isinstance(message, Report | CommandResult):
+                yield of_message(message)
+
+
+def of_message(message: Report | CommandResult) -> Said:
+    found: Said = {"id": message.device_id, "time": message.device_time}
     if isinstance(message, CommandResult):
         return found | {"text": message.text, "fix": False}
     status, extra, fix = message.status, message.extra, message.fix
@@ -218,50 +168,18 @@ def ours(message: Report | CommandResult) -> dict[str, Any]:
     return found
 
 
-TOLERANCE = {"latitude": 1e-6, "longitude": 1e-6, "speed_kmh": 0.01}
+def differs(name: str, theirs: Said, ours: Said) -> bool:
+    """Nothing and false are one: of many things only one of us says that they are not so."""
+    nothing = not theirs.get(name) and not ours.get(name)
+    return not nothing and reader.differs(name, theirs, ours)
 
 
-def differs(name: str, reference: Any, found: Any) -> bool:
-    if isinstance(reference, int | float) and isinstance(found, int | float):
-        return abs(reference - found) > TOLERANCE.get(name, 1e-9)
-    return bool((reference or None) != (found or None))
+def login(case: Case) -> bytes:
+    """Return the login of a tracker whose frame stands alone in the reference."""
+    speaker = case.results[0]["uniqueId"] if case.results else "000000000000000"
+    return frame(0x01, bytes.fromhex(f"0{speaker}")) if case.id_is_known else b""
 
 
-def compare(case: Reading) -> set[str]:
-    """Return the fields in which we differ."""
-    events = listen(case)
-    told = [message for message in messages(events) if not isinstance(message, Login | Heartbeat)]
-    found: set[str] = set()
-    replies = [event.reply.hex() for event in events if isinstance(event, Received) and event.reply]
-    if [reply for reply in replies if not is_time(reply)] != [
-        reply for reply in case.replies if not is_time(reply)
-    ]:
-        found.add("replies")
-    if len(told) != len(case.results):
-        found.add("messages")
-    for message, result in zip(told, case.results, strict=False):
-        left, right = theirs(result), ours(message)
-        found |= {
-            field for field in left | right if differs(field, left.get(field), right.get(field))
-        }
-    return found
-
-
-def is_time(reply: str) -> bool:
-    """The reference told its own time."""
-    return reply.startswith("78780b8a")
-
-
-READINGS = dict(readings())
-
-
-@pytest.mark.skipif(not READINGS, reason="the reference corpus is not here")
-@pytest.mark.parametrize("name", READINGS)
-def test_reference(name):
-    deviation = DEVIATIONS.get(name)
-    assert compare(READINGS[name]) == (deviation.fields if deviation else frozenset())
-
-
-@pytest.mark.skipif(not READINGS, reason="the reference corpus is not here")
-def test_every_deviation_is_still_one():
-    assert DEVIATIONS.keys() <= READINGS.keys()
+READER = Reader(
+    "gt06", theirs, ours, DEVIATIONS, differs, clock=b"\x78\x78\x0b\x8a", said_before=login
+)

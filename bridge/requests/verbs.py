@@ -1,8 +1,4 @@
-"""What people and programs ask of a running bridge: ``bridge/request/*`` -> ``bridge/response/*``.
-
-A request is a JSON object with an optional ``transaction``, which comes back in the answer:
-``{"transaction": ..., "status": "ok", "data": {...}}`` or ``{"status": "error", "error": "..."}``.
-"""
+"""What can be asked: each verb, what it takes and what it does, as a method and a row."""
 
 from __future__ import annotations
 
@@ -22,16 +18,18 @@ from bridge.errors import BridgeError, RequestError
 from bridge.intake import Intake, full_id
 from bridge.registry import Vehicle
 from bridge.reload import Reload
+from bridge.requests.body import Body
 
 _log = logging.getLogger(__name__)
 
 REPEAT_WITHIN = timedelta(minutes=10)
 MOST_REMEMBERED = 200
-READING = frozenset({"get_track", "get_trips"})
+READING = frozenset({"capture", "get_gaps", "get_track", "get_trips"})
 """They change nothing and their answers are large: a repeat is read anew."""
 DAY = timedelta(days=1)
 
-Body = dict[str, Any]
+Data = dict[str, Any]
+"""What an answer holds."""
 
 
 class Announcer(Protocol):
@@ -74,7 +72,7 @@ class House:
     """The bridge as a process: its configuration, how it is saved, how it is started anew."""
 
     reload: Reload
-    back_up: Callable[[], Awaitable[Body]]
+    back_up: Callable[[], Awaitable[Data]]
     check: Callable[[], Awaitable[None]]
     """Raises BridgeError for what would keep it from beginning again."""
     restart: Callable[[], None]
@@ -125,8 +123,8 @@ class Requests:
         try:
             if len(payload) > self._intake.config.limits.request_bytes:
                 raise RequestError(f"request of {len(payload)} bytes is too large")
-            body = _body(payload)
-            transaction = body.get("transaction")
+            body = Body.read(payload)
+            transaction = body.transaction
             if transaction is not None:
                 known = self._answered.get((verb, payload))
                 if known is not None and now - known[0] < REPEAT_WITHIN:
@@ -147,10 +145,10 @@ class Requests:
                 self._answered.popitem(last=False)
         return response
 
-    async def _permit_join(self, body: Body) -> Body:
+    async def _permit_join(self, body: Body) -> Data:
         limits = self._intake.config.limits
-        seconds = _whole(body, "time", limits.permit_join_s, 0, 900)
-        name = _text(body, "name")
+        seconds = body.whole("time", limits.permit_join_s, 0, 900)
+        name = body.text("name")
         if seconds:
             self._intake.permit_join.open(self._intake.clock(), seconds, name)
         else:
@@ -158,53 +156,53 @@ class Requests:
         self._announcer.info_changed()
         return {"time": seconds}
 
-    async def _accept(self, body: Body) -> Body:
-        device_id = _text(body, "id", required=True)
+    async def _accept(self, body: Body) -> Data:
+        device_id = body.text("id", required=True)
         waits = self._intake.guests.knows(device_id)
-        if _flag(body, "waiting", default=False) and not waits:
+        if body.flag("waiting", default=False) and not waits:
             raise RequestError("no tracker with this id is waiting now")
         live = self._intake.accept(
             device_id,
-            name=_text(body, "name"),
-            key=_text(body, "key"),
-            owner=_text(body, "owner"),
+            name=body.text("name"),
+            key=body.text("key"),
+            owner=body.text("owner"),
             now=self._intake.clock(),
         )
         self._announcer.vehicles_changed()
         return {"key": live.vehicle.key, "name": live.vehicle.name, "waited": waits}
 
-    async def _block(self, body: Body) -> Body:
-        device_id = _text(body, "id", required=True)
-        if _flag(body, "waiting", default=False) and not self._intake.guests.knows(device_id):
+    async def _block(self, body: Body) -> Data:
+        device_id = body.text("id", required=True)
+        if body.flag("waiting", default=False) and not self._intake.guests.knows(device_id):
             raise RequestError("no tracker with this id is waiting now")
         self._intake.block(device_id)
         self._announcer.vehicles_changed()
         return {"id": device_id}
 
-    async def _remove(self, body: Body) -> Body:
-        key = _text(body, "key", required=True)
-        block, purge = _flag(body, "block", default=False), _flag(body, "purge", default=False)
-        clear = _flag(body, "clear", default=True)
+    async def _remove(self, body: Body) -> Data:
+        key = body.text("key", required=True)
+        block, purge = body.flag("block", default=False), body.flag("purge", default=False)
+        clear = body.flag("clear", default=True)
         vehicle = self._intake.remove(key, block=block, purge=purge)
         self._announcer.forget_vehicle(vehicle, clear=clear)
         self._announcer.vehicles_changed()
         return {"key": key}
 
-    async def _rename(self, body: Body) -> Body:
-        key, name = _text(body, "key", required=True), _text(body, "name", required=True)
+    async def _rename(self, body: Body) -> Data:
+        key, name = body.text("key", required=True), body.text("name", required=True)
         self._intake.changed(self._intake.registry.rename(key, name))
         self._announcer.vehicles_changed()
         return {"key": key, "name": name}
 
-    async def _replace(self, body: Body) -> Body:
-        key, new = _text(body, "key", required=True), _text(body, "id", required=True)
-        vehicle = self._intake.registry.replace(key, _text(body, "old"), new)
+    async def _replace(self, body: Body) -> Data:
+        key, new = body.text("key", required=True), body.text("id", required=True)
+        vehicle = self._intake.registry.replace(key, body.text("old"), new)
         self._intake.replaced(vehicle, new)
         self._announcer.vehicles_changed()
         return {"key": key, "trackers": list(vehicle.trackers)}
 
-    async def _acknowledge(self, body: Body) -> Body:
-        key, alarm = self._key(body), _text(body, "alarm")
+    async def _acknowledge(self, body: Body) -> Data:
+        key, alarm = self._key(body), body.text("alarm")
         if alarm and alarm not in ALARM_KINDS:
             raise RequestError(f"unknown alarm {alarm!r}; known are {', '.join(ALARM_KINDS)}")
         seen = self._intake.acknowledge(key, (alarm,) if alarm else (), self._intake.clock())
@@ -212,9 +210,8 @@ class Requests:
 
     async def _command(self, body: Body) -> CommandResult:
         key = self._key(body)
-        said = {name: value for name, value in body.items() if name != "key"}
         try:
-            return self._ordered(key, orders.wish(said))
+            return self._ordered(key, orders.wish(body.without("key")))
         except ValueError as error:
             raise RequestError(_plain(error)) from None
 
@@ -243,8 +240,8 @@ class Requests:
         sure = self._announcer.sees_retained
         return payloads.command(self._intake.command(key, wish._replace(sure=sure)))
 
-    async def _private(self, body: Body) -> Body:
-        key, private = self._key(body), _flag(body, "enabled", default=True)
+    async def _private(self, body: Body) -> Data:
+        key, private = self._key(body), body.flag("enabled", default=True)
         if private:
             self._announcer.hide(key)
         self._intake.changed(self._intake.registry.set_private(key, private=private))
@@ -252,7 +249,7 @@ class Requests:
         return {"key": key, "enabled": private}
 
     def _key(self, body: Body) -> str:
-        key = _text(body, "key", required=True)
+        key = body.text("key", required=True)
         if key not in self._intake.vehicles:
             raise RequestError(f"there is no vehicle {key!r}")
         return key
@@ -264,33 +261,31 @@ class Requests:
             self._intake.journal,
             key,
             span,
-            _text(body, "after"),
-            _whole(body, "limit", history.MOST_POINTS, 1, history.MOST_POINTS),
-            everything=_flag(body, "all", default=False),
+            body.text("after"),
+            body.whole("limit", history.MOST_POINTS, 1, history.MOST_POINTS),
+            everything=body.flag("all", default=False),
         )
 
-    async def _get_trips(self, body: Body) -> Body:
-        key, span, after = self._open_key(body), self._span(body), _text(body, "after")
-        limit = _whole(body, "limit", history.MOST_TRIPS, 1, history.MOST_TRIPS)
+    async def _get_trips(self, body: Body) -> Data:
+        key, span, after = self._open_key(body), self._span(body), body.text("after")
+        limit = body.whole("limit", history.MOST_TRIPS, 1, history.MOST_TRIPS)
         journal = self._intake.journal
         return (
             await asyncio.to_thread(history.trips_of, journal, key, span, after, limit)
         ).payload()
 
-    async def _get_gaps(self, body: Body) -> Body:
+    async def _get_gaps(self, body: Body) -> Data:
         key, span = self._open_key(body), self._span(body, gaps.DAYS)
         found = await asyncio.to_thread(gaps.of_vehicle, self._intake.journal, key, span)
         return {"gaps": found, "days": gaps.days(found)}
 
-    async def _sms_plan(self, body: Body) -> Body:
-        body.pop("transaction", None)
-        return smsplan.plan(smsplan.read(body)).payload()
+    async def _sms_plan(self, body: Body) -> Data:
+        return smsplan.plan(smsplan.read(body.without("transaction"))).payload()
 
     def _span(self, body: Body, length: timedelta = DAY) -> history.Span:
         """Return what `from` and `to` say: `length` before `to`, and now, where they do not."""
-        since, until = _text(body, "from"), _text(body, "to")
-        end = history.moment(until, "to") if until else self._intake.clock()
-        return history.span(history.moment(since, "from") if since else end - length, end)
+        end = body.moment("to", self._intake.clock())
+        return history.span(body.moment("from", end - length), end)
 
     def _open_key(self, body: Body) -> str:
         """Return the key of a vehicle whose places may be told."""
@@ -299,8 +294,8 @@ class Requests:
             raise RequestError(f"{key} is in private mode: none of its places leaves the bridge")
         return key
 
-    async def _capture(self, body: Body) -> Body:
-        device_id = _text(body, "id", required=True)
+    async def _capture(self, body: Body) -> Data:
+        device_id = body.text("id", required=True)
         intake = self._intake
         vehicle = intake.registry.match(device_id)
         tracker_id = full_id(vehicle, device_id) if vehicle is not None else device_id
@@ -310,9 +305,9 @@ class Requests:
         frames.sort(key=lambda frame: frame.received_at)
         return {"lines": list(redact.capture_lines(frames))}
 
-    async def _entities(self, body: Body) -> Body:
-        owner = _text(body, "owner", required=True)
-        confirmed = _flag(body, "confirmed", default=False)
+    async def _entities(self, body: Body) -> Data:
+        owner = body.text("owner", required=True)
+        confirmed = body.flag("confirmed", default=False)
         if owner not in OWNERS:
             raise RequestError(f"owner is one of {', '.join(OWNERS)}, not {owner[:20]!r}")
         if self._intake.config.home_assistant.entities == "off" and owner != "off":
@@ -321,28 +316,26 @@ class Requests:
         self._announcer.owner_changed(owner, confirmed=confirmed)
         return {"owner": owner}
 
-    async def _log_level(self, body: Body) -> Body:
-        asked = config.check("log", "level", _text(body, "level", required=True))
+    async def _log_level(self, body: Body) -> Data:
+        asked = config.check("log", "level", body.text("level", required=True))
         log.set_level(str(asked))
         self._announcer.info_changed()
         return {"level": asked}
 
-    async def _options(self, body: Body) -> Body:
-        asked, reload = body.get("options"), self._running.reload
-        if not isinstance(asked, dict):
-            raise RequestError("options must be a block of options")
-        reload.choose(asked)
+    async def _options(self, body: Body) -> Data:
+        reload = self._running.reload
+        reload.choose(body.block("options"))
         self._announcer.info_changed()
         return {
             "options": self._intake.registry.options,
             "restart_required": bool(reload.config.waiting),
         }
 
-    async def _backup(self, body: Body) -> Body:
+    async def _backup(self, body: Body) -> Data:
         del body
         return await self._running.back_up()
 
-    async def _restart(self, body: Body) -> Body:
+    async def _restart(self, body: Body) -> Data:
         del body
         await self._running.check()
         self._running.restart()
@@ -354,20 +347,20 @@ class Requests:
             raise RequestError("only a bridge that runs as a process of its own can do that")
         return self._house
 
-    async def _republish(self, body: Body) -> Body:
+    async def _republish(self, body: Body) -> Data:
         del body
         self._announcer.republish()
         return {}
 
-    async def _info(self, body: Body) -> Body:
+    async def _info(self, body: Body) -> Data:
         del body
         return self._announcer.info()
 
-    async def _health(self, body: Body) -> Body:
+    async def _health(self, body: Body) -> Data:
         del body
         return self._announcer.health()
 
-    async def _whoami(self, body: Body) -> Body:
+    async def _whoami(self, body: Body) -> Data:
         del body
         return self._announcer.identity()
 
@@ -385,40 +378,3 @@ def _transaction(payload: bytes) -> str | float | None:
         return None
     named = isinstance(transaction, str | int | float) and len(str(transaction)) <= 80
     return transaction if named else None
-
-
-def _body(payload: bytes) -> Body:
-    if not payload.strip():
-        return {}
-    try:
-        body = msgspec.json.decode(payload)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise RequestError(f"request is not JSON: {error}") from None
-    except RecursionError:
-        raise RequestError("request is nested too deeply") from None
-    if not isinstance(body, dict):
-        raise RequestError("request is not a JSON object")
-    return body
-
-
-def _text(body: Body, field: str, *, required: bool = False, limit: int = 80) -> str:
-    value = body.get(field, "")
-    if not isinstance(value, str) or len(value) > limit or not value.isprintable():
-        raise RequestError(f"{field} must be text of at most {limit} characters")
-    if required and not value.strip():
-        raise RequestError(f"{field} is missing")
-    return value.strip()
-
-
-def _flag(body: Body, field: str, *, default: bool) -> bool:
-    value = body.get(field, default)
-    if not isinstance(value, bool):
-        raise RequestError(f"{field} must be true or false")
-    return value
-
-
-def _whole(body: Body, field: str, default: int, low: int, high: int) -> int:
-    value = body.get(field, default)
-    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-        raise RequestError(f"{field} must be a whole number from {low} to {high}")
-    return value
