@@ -20,8 +20,10 @@ from homeassistant.config_entries import (
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.data_entry_flow import AbortFlow
 from homeassistant.exceptions import HomeAssistantError
+from homeassistant.helpers import issue_registry as ir
 from homeassistant.helpers.selector import selector
 from homeassistant.helpers.service_info.mqtt import MqttServiceInfo
+from homeassistant.setup import async_setup_component
 
 from .const import (
     CONF_ALARMS,
@@ -34,7 +36,7 @@ from .const import (
 )
 from .contract import ALARM_KINDS, MANUFACTURER, Info, Topics
 from .coordinator import json_object, lookup
-from .issues import async_forget_hand_back, too_far_apart
+from .issues import async_forget_hand_back, hand_back, too_far_apart
 
 DEFAULT_BASE_TOPIC = "tk103b"
 """What a bridge uses that was told no other."""
@@ -145,6 +147,9 @@ class Tk103bConfigFlow(ConfigFlow, domain=DOMAIN):
         instance, base_topic = said.get(CONF_INSTANCE), said.get(CONF_BASE_TOPIC)
         if not (isinstance(instance, str) and instance and _base_topic(base_topic)):
             return self.async_abort(reason="invalid_discovery_info")
+        if ir.async_get(self.hass).async_get_issue(DOMAIN, hand_back(instance).issue_id):
+            # Its entry is gone, and after a restart nothing else loads us to serve that repair.
+            await async_setup_component(self.hass, DOMAIN, {})
         known = await self.async_set_unique_id(instance)
         if known is not None and known.data.get(CONF_BASE_TOPIC) == base_topic:
             self._abort_if_unique_id_configured()

@@ -116,7 +116,7 @@ class BridgeCoordinator:
         if not await mqtt.async_wait_for_mqtt_client(self.hass):
             raise failure(ConfigEntryNotReady, "mqtt_unavailable")
         self._unsubscribes = [
-            mqtt.async_subscribe_connection_status(self.hass, self._availability_changed),
+            mqtt.async_subscribe_connection_status(self.hass, self._connection_changed),
             await mqtt.async_subscribe(self.hass, f"{self.topics.base}/#", self._received, qos=1),
             async_track_time_interval(self.hass, self._check_stale, STALE_CHECK),
         ]
@@ -241,6 +241,9 @@ class BridgeCoordinator:
 
     @callback
     def _received(self, message: mqtt.ReceiveMessage) -> None:
+        if not self._unsubscribes:
+            # Shut down. A subscription made before MQTT was reloaded goes on all the same.
+            return
         text = str(message.payload)
         match message.topic.removeprefix(f"{self.topics.base}/").split("/", 2):
             case ["vehicle", key, leaf] if leaf in VEHICLE_LEAVES:
@@ -310,6 +313,8 @@ class BridgeCoordinator:
     # --- entities that are due --------------------------------------------------------------------
 
     def _show(self, key: str, vehicle: VehicleData) -> None:
+        if self.dormant:
+            return
         hidden = (entity for entity in ENTITIES if entity.key not in vehicle.shown)
         if new := tuple(entity for entity in hidden if self._is_due(entity, vehicle)):
             vehicle.shown.update(entity.key for entity in new)
@@ -329,7 +334,13 @@ class BridgeCoordinator:
     # --- availability -----------------------------------------------------------------------------
 
     @callback
-    def _availability_changed(self, _connected: bool = True) -> None:  # noqa: FBT001, FBT002 - Home Assistant's
+    def _connection_changed(self, connected: bool) -> None:  # noqa: FBT001 - Home Assistant's
+        """Believe nobody's word of before: the broker may come back without the bridge."""
+        if not connected:
+            self._said_online = False
+            self._availability_changed()
+
+    def _availability_changed(self) -> None:
         """Say once that the bridge went, and once that it is back."""
         self.online = self._said_online and mqtt.is_connected(self.hass)
         if self._complete.is_set() and self.online != self._told_online:

@@ -181,8 +181,11 @@ def setup_of(
 def async_register_devices(coordinator: BridgeCoordinator) -> None:
     """Register the bridge and its vehicles, or bring what is known of them up to date.
 
-    The bridge comes first: a vehicle names it as the device it is reached through.
+    The bridge comes first: a vehicle names it as the device it is reached through. None of them
+    while the entry sleeps: they are another's then.
     """
+    if coordinator.dormant:
+        return
     registry, entry_id = dr.async_get(coordinator.hass), coordinator.entry.entry_id
     bridge = registry.async_get_or_create(
         config_entry_id=entry_id,

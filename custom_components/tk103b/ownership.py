@@ -9,6 +9,7 @@ when we say that we have everything.
 import asyncio
 import logging
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from datetime import timedelta
 
 from homeassistant.components.mqtt import DOMAIN as MQTT
@@ -70,27 +71,26 @@ async def async_take_over(coordinator: BridgeCoordinator) -> None:
 async def async_hand_back(hass: HomeAssistant, entry: ConfigEntry) -> None:
     """Give the entities of a removed entry back to MQTT discovery.
 
-    Where discovery has made them a second time, those are let go of first. Where the bridge cannot
-    be asked, what is still the entry's only is given back, and an issue says what is left to do.
+    Where discovery has made them a second time, those make room for what people have set up. Where
+    the bridge cannot be asked to make them again, an issue says what is left to do.
     """
     devices = dr.async_entries_for_config_entry(dr.async_get(hass), entry.entry_id)
     keys = [key for device in devices if (key := vehicle_of(entry.data[CONF_NAMESPACE], device))]
     registries = _Registries(hass, entry, keys)
+    with suppress(HomeAssistantError):
+        await _async_released(hass, registries.switch_discovery(on=False))
+    registries.drop_doubles()
+    registries.switch_discovery(on=True)
+    registries.move(MQTT)
     coordinator = BridgeCoordinator(hass, entry)
     try:
         await coordinator.async_setup()
-        is_ours = coordinator.info.get("entities") == COMPONENT
-        if registries.doubles():
-            is_ours = True
-            await coordinator.request("entities", {"owner": COMPONENT})
-            await _async_released(hass, registries.at_discovery())
-            registries.drop_doubles()
-        registries.move(MQTT)
-        if is_ours:
+        if coordinator.info.get("entities") != "off":
             await coordinator.request("entities", {"owner": DISCOVERY})
+            # It may have said so before: then these are the payloads that had made the doubles.
+            await coordinator.request("republish")
     except HomeAssistantError as error:
         _LOGGER.debug("The bridge did not take its entities back: %s", error)
-        registries.move(MQTT)
         async_ask_for_hand_back(hass, entry)
     finally:
         coordinator.async_shutdown()
@@ -192,17 +192,28 @@ class _Registries:
         """Return all entities that discovery has of them, disabled ones too."""
         return [entity for key in self._identifiers for entity in self._of(MQTT, key)]
 
-    def doubles(self) -> list[er.RegistryEntry]:
-        """Return what discovery has made a second time."""
-        return [entity for entity in self.at_discovery() if self._has(DOMAIN, entity)]
+    def switch_discovery(self, *, on: bool) -> list[er.RegistryEntry]:
+        """Have Home Assistant unload all that discovery has of them, or let it be loaded again.
+
+        In the name of its entry, so that people's own switches, and doubles that are made once
+        more, do not notice. Return what it has.
+        """
+        off = er.RegistryEntryDisabler.CONFIG_ENTRY
+        was, now = (off, None) if on else (None, off)
+        found = self.at_discovery()
+        for entity in found:
+            if entity.disabled_by is was:
+                self._entities.async_update_entity(entity.entity_id, disabled_by=now)
+        return found
 
     def drop_doubles(self) -> None:
         """Remove the doubles, not loaded now: ours are those that people have set up.
 
         What discovery has made besides goes to our devices.
         """
-        for entity in self.doubles():
-            self._entities.async_remove(entity.entity_id)
+        for entity in self.at_discovery():
+            if self._has(DOMAIN, entity):
+                self._entities.async_remove(entity.entity_id)
         for key in self._identifiers:
             ours, theirs = self._device(DOMAIN, key), self._device(MQTT, key)
             if ours and theirs and not self._is_shared(theirs, key):

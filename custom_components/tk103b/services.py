@@ -215,8 +215,11 @@ def _span(call: ServiceCall) -> dict[str, str]:
 
     In the words of a request. A time without a zone is one of Home Assistant's own.
     """
-    until = dt_util.as_utc(call.data.get("end_time") or dt_util.utcnow())
-    since = dt_util.as_utc(call.data.get("start_time") or until - DAY)
+    try:
+        until = dt_util.as_utc(call.data.get("end_time") or dt_util.utcnow())
+        since = dt_util.as_utc(call.data.get("start_time") or until - DAY)
+    except OverflowError:
+        raise failure(ServiceValidationError, "no_such_time") from None
     if since >= until:
         raise failure(ServiceValidationError, "start_after_end")
     return {"from": since.isoformat(), "to": until.isoformat()}

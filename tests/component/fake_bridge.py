@@ -374,7 +374,7 @@ class FakeBridge:
         self.broker.publish(topic, payload, retain=True)
 
     def _republish(self, _: Payload) -> Payload:
-        self.serve()
+        self.serve(discovery=self.info["entities"] == "discovery")
         return {}
 
     # --- where things are -------------------------------------------------------------------------

@@ -26,6 +26,7 @@ from pytest_homeassistant_custom_component.typing import MqttMockHAClient
 
 from custom_components.tk103b import config_flow
 from custom_components.tk103b.contract import ALARM_KINDS, SCHEMA
+from custom_components.tk103b.issues import async_ask_for_hand_back
 
 from .broker import Broker
 from .conftest import DOMAIN
@@ -267,6 +268,20 @@ async def test_found(hass: HomeAssistant, bridge: FakeBridge) -> None:
     assert made["type"] is FlowResultType.CREATE_ENTRY
     assert made["data"] == IDENTITY
     assert made["result"].unique_id == INSTANCE
+
+
+@pytest.mark.usefixtures("_impatient")
+async def test_found_again_after_its_entry_was_removed(
+    hass: HomeAssistant, bridge: FakeBridge, entry: MockConfigEntry
+) -> None:
+    """The repair that is left of it is served, though nothing else has loaded us since."""
+    await hass.config_entries.async_remove(entry.entry_id)
+    bridge.goes()
+    await found(hass)
+    assert DOMAIN not in hass.config.top_level_components
+    async_ask_for_hand_back(hass, entry)
+    await found(hass)
+    assert DOMAIN in hass.config.top_level_components
 
 
 @pytest.mark.usefixtures("_impatient")

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 from unittest.mock import patch
 
 import pytest
+from homeassistant.components import mqtt as mqtt_component
 from homeassistant.config_entries import ConfigEntryState
 from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import ConfigEntryNotReady, HomeAssistantError
@@ -274,6 +276,51 @@ async def test_unavailable_while_the_bridge_cannot_be_reached(
         await bridge.settled()
     assert states() == before
     assert hass.states.get("binary_sensor.tk103b_bridge_online").state == "on"
+
+
+@pytest.mark.usefixtures("running")
+async def test_a_broker_that_comes_back_without_the_bridge(
+    hass: HomeAssistant,
+    bridge: FakeBridge,
+    mqtt: MqttMockHAClient,
+    mqtt_client_mock: MqttMockPahoClient,
+) -> None:
+    """After a power cut it has kept nothing, and the bridge does not start."""
+    await lose_broker(hass, mqtt, bridge)
+    bridge.broker.retained.clear()
+    await find_broker(hass, mqtt, mqtt_client_mock, bridge)
+
+    assert hass.states.get("binary_sensor.tk103b_bridge_online").state == "off"
+    assert hass.states.get("device_tracker.golf").state == "unavailable"
+
+    bridge.serve()
+    await bridge.settled()
+    assert hass.states.get("device_tracker.golf").state != "unavailable"
+
+
+async def test_what_cannot_be_unsubscribed_is_heard_by_nobody(
+    hass: HomeAssistant,
+    bridge: FakeBridge,
+    entry: MockConfigEntry,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As when MQTT was reloaded: Home Assistant then keeps what was subscribed to before."""
+    caplog.set_level(logging.INFO)
+    subscribe = mqtt_component.async_subscribe
+
+    async def for_ever(*args: Any, **named: Any) -> Callable[[], None]:
+        await subscribe(*args, **named)
+        return lambda: None
+
+    monkeypatch.setattr(mqtt_component, "async_subscribe", for_ever)
+    await set_up(hass, bridge, entry)
+    assert await hass.config_entries.async_reload(entry.entry_id)
+    await bridge.settled()
+
+    await _goes(bridge)
+
+    assert _words(caplog) == [(logging.INFO, "reached")]
 
 
 async def _goes(bridge: FakeBridge) -> None:

@@ -461,6 +461,23 @@ async def dormant(
     return entry
 
 
+async def test_while_it_sleeps_it_makes_nothing(
+    hass: HomeAssistant, lived_in: FakeBridge, dormant: MockConfigEntry
+) -> None:
+    """Neither of what a tracker shows for the first time nor of a new vehicle."""
+    entities, devices = _entries(hass, DOMAIN), len(dr.async_get(hass).devices)
+    lived_in.tell(GOLF, "state", temperature_c=21.5)
+    lived_in.tell_vehicle("boat")
+    await lived_in.settled()
+    assert _entries(hass, DOMAIN) == entities
+    assert len(dr.async_get(hass).devices) == devices
+
+    await hass.config_entries.async_reload(dormant.entry_id)
+    await lived_in.settled()
+    assert hass.states.get("sensor.golf_temperature").state == "21.5"
+    assert hass.states.get("device_tracker.boat") is not None
+
+
 async def test_removed_while_it_sleeps_nothing_that_people_made_is_lost(
     hass: HomeAssistant, lived_in: FakeBridge, dormant: MockConfigEntry
 ) -> None:
@@ -471,7 +488,7 @@ async def test_removed_while_it_sleeps_nothing_that_people_made_is_lost(
     await hass.config_entries.async_remove(dormant.entry_id)
     await lived_in.settled()
 
-    assert lived_in.requests("entities") == [{"owner": "component"}, {"owner": "discovery"}]
+    assert lived_in.requests("entities") == [{"owner": "discovery"}]
     _assert_lived_in(hass, MQTT)
     _assert_no_double(hass)
     assert _entries(hass, DOMAIN) == {}
@@ -539,39 +556,29 @@ async def test_wakes_while_others_have_put_something_on_the_device_of_the_double
 
 
 async def test_removed_while_it_sleeps_and_the_bridge_is_away(
-    hass: HomeAssistant, lived_in: FakeBridge, entry: MockConfigEntry
+    hass: HomeAssistant, lived_in: FakeBridge, dormant: MockConfigEntry
 ) -> None:
-    """What has no double is saved; for the others nobody makes room."""
-    entities = er.async_get(hass)
-    await set_up(hass, lived_in, entry)
-    payload = lived_in.samples["discovery"]["homeassistant/device/tk103b_golf/config"]
-    del payload["components"]["ignition"]
-    lived_in.answers["entities"]({"owner": "discovery"})
+    """The doubles make room all the same, and the bridge, when it is back, finds what was ours."""
+    before = _entries(hass, DOMAIN)
     lived_in.goes()
     await lived_in.settled()
 
-    await hass.config_entries.async_remove(entry.entry_id)
-    await lived_in.settled()
-
-    assert _issues(hass) == {"hand_back"}
-    saved = entities.async_get(IN_AREA)
-    assert (saved.platform, saved.name, saved.area_id) == (MQTT, "Running", "garage")
-    assert saved.device_id == _device(hass, MQTT, GOLF).id
-    assert _device(hass, MQTT, GOLF).name_by_user == "Grandmother's"
-    assert entities.async_get(f"{TRACKER}_2").platform == MQTT
-
-
-async def test_removed_while_it_sleeps_and_discovery_does_not_let_go(
-    hass: HomeAssistant,
-    lived_in: FakeBridge,
-    dormant: MockConfigEntry,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    _never_let_go(lived_in, monkeypatch)
     await hass.config_entries.async_remove(dormant.entry_id)
     await lived_in.settled()
+
     assert _issues(hass) == {"hand_back"}
-    assert er.async_get(hass).async_get(f"{TRACKER}_2").platform == MQTT
+    _assert_lived_in(hass, MQTT)
+
+    lived_in.payloads[lived_in.topics.bridge_state] = "online"
+    lived_in.serve(discovery=True)
+    await lived_in.settled()
+    _assert_lived_in(hass, MQTT)
+    _assert_no_double(hass)
+    after = _entries(hass, MQTT)
+    for unique_id in before.keys() & after.keys():
+        assert after[unique_id].id == before[unique_id].id, unique_id
+    assert hass.states.get(RENAMED).state == "0.0"
+    assert hass.states.get(PERSON_ID).attributes["source"] == TRACKER
 
 
 async def test_ownership_comes_back_by_hand(

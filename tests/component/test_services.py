@@ -144,6 +144,22 @@ async def test_get_trips(hass: HomeAssistant, bridge: FakeBridge, running: MockC
     assert said == {**recorded, "complete": True}
 
 
+@pytest.mark.parametrize(
+    "span",
+    [
+        {"end_time": "0001-01-01T00:00:00"},
+        {"start_time": "9999-12-31T23:59:59-11:00"},
+        {"end_time": "0001-01-01T00:00:00+05:00"},
+    ],
+)
+async def test_a_time_that_nobody_can_count_in(
+    hass: HomeAssistant, bridge: FakeBridge, running: MockConfigEntry, span: dict[str, str]
+) -> None:
+    with pytest.raises(ServiceValidationError) as refused:
+        await act(hass, "get_trips", device_id=device(hass, bridge), **span)
+    assert refused.value.translation_key == "no_such_time"
+
+
 @pytest.mark.parametrize("action", ["get_track", "get_trips", "export_track"])
 async def test_the_start_lies_before_the_end(
     hass: HomeAssistant, bridge: FakeBridge, running: MockConfigEntry, action: str

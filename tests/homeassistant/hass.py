@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 from collections.abc import AsyncIterator
@@ -172,11 +173,11 @@ class HomeAssistant:
 
     def install(self) -> None:
         """Put the component into its configuration folder, as HACS does, and the blueprints."""
-        places = {"custom_components": COMPONENT, "blueprints/automation": BLUEPRINTS}
-        for place, source in places.items():
-            folder = self.folder / place
-            folder.mkdir(parents=True)
-            (folder / "tk103b").symlink_to(source)
+        components = self.folder / "custom_components"
+        components.mkdir()
+        (components / "tk103b").symlink_to(COMPONENT)
+        # No link: in a linked folder it does not look for blueprints.
+        shutil.copytree(BLUEPRINTS, self.folder / "blueprints" / "automation" / "tk103b")
 
     # --- its interfaces ---
 
