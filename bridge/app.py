@@ -28,7 +28,7 @@ from bridge.errors import BrokerError, RequestError, StorageError
 from bridge.intake import Intake
 from bridge.journal import Journal
 from bridge.listener import Listener
-from bridge.listener.port import bound_socket
+from bridge.listener.port import bound_socket, try_port
 from bridge.notify import Notifier
 from bridge.record import moment_of
 from bridge.registry import Registry
@@ -122,6 +122,7 @@ async def running(config: Config, source: Source, life: Life) -> AsyncIterator[I
         journal.on_fault = partial(_faulted, intake)
         journal.start(asyncio.get_running_loop())
 
+        try_port(config.listen)
         listener = Listener(config, intake)
         config = replace(config, mqtt=await _find_broker(config.mqtt, stack))
         announcements = Announcements(config, intake, listener.counts)

@@ -14,7 +14,6 @@ from msgspec import Meta
 
 Seconds = Annotated[int, Meta(ge=5, le=24 * 3600)]
 Kmh = Annotated[int, Meta(ge=0, le=300)]
-Metres = Annotated[int, Meta(ge=50, le=9999)]
 OffsetMinutes = Annotated[int, Meta(ge=-12 * 60, le=14 * 60)]
 Latitude = Annotated[float, Meta(ge=-90, le=90)]
 Longitude = Annotated[float, Meta(ge=-180, le=180)]

@@ -5,7 +5,9 @@ Pure: values in, dictionaries ready for JSON out. A payload is published retaine
 Assistant 2026.10, whose MQTT integration has these ways:
 
 - An unknown key at the root rejects the whole payload; one in a component is dropped silently.
-- A component that a later payload leaves out stays: see `retired`.
+- A component that a later payload leaves out stays until Home Assistant restarts, and then waits
+  for its owner to delete it, with the name and area it was given. It could be ordered away, but
+  not where it is disabled: then Home Assistant clears the topic of the whole device.
 - Of a payload that comes while components of the one before it are still being set up, the rest
   may be lost: whoever publishes waits a second or more between two different payloads of a device.
 - A template that fails is an error in the owner's log at every message. Ours cannot: what is
@@ -104,8 +106,7 @@ def vehicle_payload(  # noqa: PLR0913 - named facts of one payload, no behaviour
 ) -> Payload:
     """Return the discovery payload of one vehicle.
 
-    Its entities are those of `shown`. `icon` (``mdi:van-utility``) is that of its tracker. The
-    payload may grow at any time; before it shrinks, publish what `retired` makes of both.
+    Its entities are those of `shown`. `icon` (``mdi:van-utility``) is that of its tracker.
     """
     identifier = device_id(namespace, key)
     device = {
@@ -181,20 +182,6 @@ def migrate_payload() -> Payload:
     Published on the device's topic before somebody else takes them over; then it is cleared.
     """
     return {"migrate_discovery": True}
-
-
-def retired(before: Payload, after: Payload) -> Payload:
-    """Return `after` with the order to remove the components that only `before` has.
-
-    To be published between the two. Those disabled by default are only left out, and stay until the
-    device goes: told to remove one that is disabled, Home Assistant clears the whole topic.
-    """
-    gone = {
-        key: _removal(component["platform"])
-        for key, component in before["components"].items()
-        if key not in after["components"] and component.get("enabled_by_default", True)
-    }
-    return {**after, "components": after["components"] | gone}
 
 
 def _payload(

@@ -122,7 +122,9 @@ def secret(value: Value) -> Secret:
 
 def phone(value: Value) -> Secret:
     """A phone number, best with its country's prefix; never quoted."""
-    number = re.sub(r"[ /().-]", "", text(value))
+    # In +49 (0) 151 the digit in brackets is dialled inside the country only.
+    within = re.sub(r"^(\+[\d ]+)\(0\)", r"\1", text(value))
+    number = re.sub(r"[ /().-]", "", within)
     if not re.fullmatch(r"\+?[0-9]{5,20}", number):
         raise Mistake("must be a phone number", hint="such as +49 151 ...")
     return Secret(number)

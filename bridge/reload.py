@@ -91,9 +91,8 @@ class Source:
 
     @property
     def found(self) -> Path | None:
-        """The file that is read."""
-        default = configuration.DEFAULT_FILE
-        return self._file or (default if default.exists() else None)
+        """The file that is read. Raises ConfigError where nobody may look for it."""
+        return self._file or configuration.default_file()
 
 
 class Reload:

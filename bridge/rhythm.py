@@ -178,9 +178,6 @@ class Traffic(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, gc=
     """Sums by UTC day: the day of the latest packet and at most 31 before it."""
 
 
-NO_TRAFFIC = Traffic()
-
-
 def carried(
     traffic: Traffic, at: datetime, payload_bytes: int, packets: int, transport: Transport
 ) -> Traffic:
@@ -195,11 +192,6 @@ def carried(
     added = payload_bytes + packets * OVERHEAD_BYTES[transport]
     days[today] = days.get(today, 0) + added
     return Traffic(since=min(since, at), days=days)
-
-
-def today_bytes(traffic: Traffic, now: datetime) -> int:
-    """Return the sum of the UTC day so far."""
-    return traffic.days.get(now.date(), 0)
 
 
 def day_bytes(traffic: Traffic, now: datetime) -> float | None:

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
@@ -84,6 +85,9 @@ _BUSY_S = 1.0
 
 _WAL_BYTES = 16_777_216
 """A burst may grow the write-ahead log; this much of the file is kept for the next one."""
+
+_LEAST_FREE_BYTES = 262_144
+"""With less, SQLite may not even open a file: it makes two more beside it."""
 
 _COPY_PAGES = 256
 """Of one step of a copy: a megabyte, after which others get their turn."""
@@ -230,7 +234,17 @@ def in_plain_words(path: Path, error: OSError | sqlite3.Error | StorageError) ->
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
     if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
         return DamagedFileError(f"{path} is damaged: {error}")
+    # SQLite calls a disk that is full while it opens a file an error of the disk.
+    if code in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR) and _is_full(path.parent):
+        return StorageError(f"cannot use {path}: the disk is full")
     return StorageError(f"cannot use {path}: {error}")
+
+
+def _is_full(folder: Path) -> bool:
+    try:
+        return shutil.disk_usage(folder).free < _LEAST_FREE_BYTES
+    except OSError:
+        return False
 
 
 def _version(connection: sqlite3.Connection, path: Path) -> int:

@@ -47,9 +47,9 @@ def back_up(  # noqa: PLR0913 - what is saved, from where, to where
     `settings` is what `config_file` and `environ` gave. Raises RequestError where the target
     cannot be, StorageError where the data folder cannot be read.
     """
-    if target.exists():
-        raise RequestError(f"{target} is there already: name another file, or move it away")
     try:
+        if target.exists():
+            raise RequestError(f"{target} is there already: name another file, or move it away")
         with tempfile.TemporaryDirectory(prefix=".tk103b-backup-", dir=target.parent) as folder:
             part = Path(folder) / "part.zip"
             manifest = _collect(

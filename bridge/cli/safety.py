@@ -71,7 +71,7 @@ def examine(arguments: argparse.Namespace) -> int:
 def _config_file(arguments: argparse.Namespace) -> Path | None:
     """Return the file that `config.load` has read."""
     given: Path | None = arguments.config
-    return given or (config.DEFAULT_FILE if config.DEFAULT_FILE.exists() else None)
+    return given or config.default_file()
 
 
 def _content(manifest: backup.Manifest) -> str:

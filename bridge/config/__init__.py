@@ -33,7 +33,7 @@ from bridge.config.blocks import (
     Trips,
     VehicleConfig,
 )
-from bridge.config.reading import DEFAULT_FILE, check, load
+from bridge.config.reading import DEFAULT_FILE, check, default_file, load
 
 __all__ = [
     "DEFAULT_FILE",
@@ -61,5 +61,6 @@ __all__ = [
     "Trips",
     "VehicleConfig",
     "check",
+    "default_file",
     "load",
 ]

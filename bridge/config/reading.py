@@ -23,8 +23,7 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Config:
 
     Raises ConfigError for the first mistake in the file's order; the others are its notes.
     """
-    if path is None and DEFAULT_FILE.exists():
-        path = DEFAULT_FILE
+    path = path or default_file()
     document = yamlfile.read(path, environ) if path else Document()
     yamlfile.override(document, environ)
     try:
@@ -54,6 +53,20 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Config:
     for other in others:
         first.add_note(str(other))
     raise first
+
+
+def default_file() -> Path | None:
+    """Return `DEFAULT_FILE` where there is one. Raises ConfigError where nobody may look."""
+    try:
+        DEFAULT_FILE.stat()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise ConfigError(
+            f"cannot look for {DEFAULT_FILE} in this folder: {error.strerror}",
+            hint="name a file with --config, or go elsewhere",
+        ) from error
+    return DEFAULT_FILE
 
 
 def check(section: str, option: str, value: Value) -> object:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, Self
 
-from bridge.config import Config
+from bridge.config import Config, Listen
 from bridge.errors import BridgeError
 from bridge.intake import Intake
 from bridge.listener.datagram import DatagramPort
@@ -106,10 +106,7 @@ class Listener:
                 plain.listen(QUEUE)  # the same number to asyncio would be taken in one go
         except OSError as error:
             await self.__aexit__()
-            hint = HINTS.get(error.errno or 0, "")
-            raise BridgeError(
-                f"cannot listen on {host}:{port}: {error.strerror or error}{hint}"
-            ) from error
+            raise _refused(self._listen, error) from error
         self._sweeper = loop.create_task(self._sweep_for_ever(), name="sweeper")
         return self
 
@@ -134,6 +131,22 @@ class Listener:
         while True:
             await asyncio.sleep(SWEEP_S)
             self.sweep()
+
+
+def try_port(listen: Listen) -> None:
+    """Raise BridgeError where the port cannot be had now, before anything else is begun for it."""
+    wanted = ((socket.SOCK_DGRAM, listen.udp), (socket.SOCK_STREAM, listen.tcp))
+    for kind in (kind for kind, is_wanted in wanted if is_wanted):
+        try:
+            bound_socket(listen.host, listen.port, kind).close()
+        except OSError as error:
+            raise _refused(listen, error) from error
+
+
+def _refused(listen: Listen, error: OSError) -> BridgeError:
+    hint = HINTS.get(error.errno or 0, "")
+    reason = error.strerror or error
+    return BridgeError(f"cannot listen on {listen.host}:{listen.port}: {reason}{hint}")
 
 
 def bound_socket(host: str, port: int, kind: socket.SocketKind) -> socket.socket:

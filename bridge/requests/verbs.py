@@ -24,6 +24,7 @@ _log = logging.getLogger(__name__)
 
 REPEAT_WITHIN = timedelta(minutes=10)
 MOST_REMEMBERED = 200
+MOST_NAMED = 20
 READING = frozenset({"capture", "get_gaps", "get_track", "get_trips"})
 """They change nothing and their answers are large: a repeat is read anew."""
 DAY = timedelta(days=1)
@@ -213,7 +214,7 @@ class Requests:
         try:
             return self._ordered(key, orders.wish(body.without("key")))
         except ValueError as error:
-            raise RequestError(_plain(error)) from None
+            raise RequestError(str(error)) from None
 
     def order(self, key: str, payload: bytes) -> CommandResult | None:
         """Take a command from the topic of a vehicle; return what no row of the journal will tell.
@@ -228,9 +229,9 @@ class Requests:
             self._ordered(key, orders.read_wish(payload))
         except (ValueError, RequestError) as error:
             if self._intake.strangers.due(f"bad command {key}", self._intake.clock()) is not None:
-                _log.info("a command for %s cannot be carried out: %s", key, _plain(error))
+                _log.info("a command for %s cannot be carried out: %s", key, error)
             refused = CommandResult(
-                status="refused", final=True, reason="bad_command", error=_plain(error)
+                status="refused", final=True, reason="bad_command", error=str(error)
             )
             transaction = _transaction(payload)
             return refused if transaction is None else {**refused, "transaction": transaction}
@@ -251,7 +252,8 @@ class Requests:
     def _key(self, body: Body) -> str:
         key = body.text("key", required=True)
         if key not in self._intake.vehicles:
-            raise RequestError(f"there is no vehicle {key!r}")
+            known = ", ".join(sorted(self._intake.vehicles)[:MOST_NAMED]) or "none"
+            raise RequestError(f"there is no vehicle {key!r}; known are {known}")
         return key
 
     async def _get_track(self, body: Body) -> history.Page:
@@ -365,16 +367,11 @@ class Requests:
         return self._announcer.identity()
 
 
-def _plain(error: Exception) -> str:
-    """Return what is wrong with a command, without what validators add for programmers."""
-    return str(error).split(" - at `$", 1)[0].replace("Object ", "it is ", 1)
-
-
-def _transaction(payload: bytes) -> str | float | None:
+def _transaction(payload: bytes) -> orders.Transaction:
     """Return the transaction of a command that is wrong, so that its sender knows it again."""
     try:
-        transaction = msgspec.json.decode(payload, type=dict[str, Any]).get("transaction")
+        said = msgspec.json.decode(payload, type=dict[str, Any]).get("transaction")
+        known: orders.Transaction = msgspec.convert(said, orders.Transaction)
     except (ValueError, RecursionError):
         return None
-    named = isinstance(transaction, str | int | float) and len(str(transaction)) <= 80
-    return transaction if named else None
+    return known

@@ -6,14 +6,13 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 from functools import partial
 
+from bridge.vehicle import MOVING_KMH
 from bridge.verify.heard import Body, Heard
 
 Proof = Callable[[Heard], str]
 
 GOOD = frozenset({"ok", "parked"})
 """Verdicts on a fix that is believed; a parked car is held in its place by the second."""
-MOVING_KMH = 6.0
-"""As docs/topics.md has it for `motion`."""
 RIGHT_S = 120
 """A clock no further off is right; what is left is the delay of a network."""
 LEAST_KM = 0.1

@@ -52,6 +52,28 @@ def test_the_file_of_the_working_directory_is_found():
     assert load(None, {}).listen.port == 5000
 
 
+def test_a_file_that_cannot_be_looked_at_is_not_taken_for_none():
+    """Not allowed to search the folder, for example; a link to itself fails for everybody."""
+    Path("tk103b-bridge.yaml").symlink_to("tk103b-bridge.yaml")
+    with pytest.raises(ConfigError, match=r"^cannot look for tk103b-bridge.yaml .*--config"):
+        load(None, {})
+
+
+@pytest.mark.parametrize(
+    ("written", "number"),
+    [
+        ("+49 151 00000042", "+4915100000042"),
+        ("+49 (0) 151 / 000-000-42", "+4915100000042"),
+        ("(0151) 000.000.42", "015100000042"),
+        ("(0) 151 00000042", "015100000042"),
+    ],
+)
+def test_a_phone_number_is_what_is_dialled(written, number):
+    (car,) = reading(f"vehicles: {{golf: {{phone: '{written}'}}}}").vehicles
+    assert car.phone is not None
+    assert car.phone.reveal() == number
+
+
 def test_a_file_asked_for_must_be_there():
     with pytest.raises(ConfigError, match=r"^missing.yaml: cannot be read: No such file"):
         load(Path("missing.yaml"), {})

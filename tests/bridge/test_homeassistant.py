@@ -1,6 +1,5 @@
 """The payloads by which Home Assistant discovers vehicles and the bridge."""
 
-import copy
 import json
 import re
 
@@ -18,7 +17,6 @@ from bridge.homeassistant import (
     bridge_payload,
     device_topic,
     migrate_payload,
-    retired,
     shown,
     vehicle_payload,
 )
@@ -349,32 +347,6 @@ def test_every_payload_of_the_bridge_speaks_of_every_slot():
 
 
 # --- taking away ----------------------------------------------------------------------------------
-
-
-def test_retired_orders_the_removal_of_what_is_gone():
-    before, after = vehicle(reported=["door_open"], rung=["idle"]), vehicle()
-    both = copy.deepcopy(before), copy.deepcopy(after)
-    between = retired(before, after)
-    assert between["components"].pop("door") == {"platform": "binary_sensor"}
-    assert between["components"].pop("idle_alarm") == {"platform": "binary_sensor"}
-    assert between == after
-    assert (before, after) == both
-
-
-def test_retired_changes_nothing_where_nothing_went():
-    assert retired(vehicle(), full_vehicle()) == full_vehicle()
-
-
-def test_retired_leaves_out_what_is_disabled_by_default():
-    # Ordered to remove such a one while it is disabled, Home Assistant clears the device's topic.
-    before, after = vehicle(reported=["satellites", "rpm", "fuel_percent"]), vehicle()
-    gone = set(retired(before, after)["components"]) - set(after["components"])
-    assert gone == {"fuel"}
-
-
-def test_retired_can_be_retired():
-    before, after = full_vehicle(), vehicle()
-    assert retired(retired(before, after), after) == retired(before, after)
 
 
 def test_migration():

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from bridge.contract import ALARM_KINDS, ENTITIES, Topics
-from bridge.homeassistant import bridge_payload, device_topic, retired, vehicle_payload
+from bridge.homeassistant import bridge_payload, device_topic, vehicle_payload
 
 TOPICS = Topics("tk103b")
 NAMESPACE = "tk103b"
@@ -164,9 +164,8 @@ def test_home_assistant_takes_every_payload_and_every_template_tells_the_value()
     answers = ask_home_assistant(
         ("golf", full_vehicle("golf")),
         ("bridge", full_bridge()),
-        ("golf_obd", retired(full_vehicle("golf_obd"), vehicle("golf_obd"))),
     )
-    assert [answer["errors"] for answer in answers] == [[], [], []]
+    assert [answer["errors"] for answer in answers] == [[], []]
 
     rendered = answers[0]["rendered"]
     unknown = ["None"] * len(UNHEARD)

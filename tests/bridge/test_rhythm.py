@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from bridge.rhythm import (
     EMPTY,
-    NO_TRAFFIC,
     PATIENCE_LEAST_S,
     Kind,
     Rhythm,
@@ -27,7 +26,6 @@ from bridge.rhythm import (
     month_mb,
     parked_interval_s,
     patience_s,
-    today_bytes,
 )
 
 START = datetime(2026, 5, 1, 7, 0, tzinfo=UTC)
@@ -265,6 +263,7 @@ def test_how_long_sleep_is_can_be_set() -> None:
 # --- traffic --------------------------------------------------------------------------------------
 
 MIDNIGHT = datetime(2026, 5, 1, tzinfo=UTC)
+NO_TRAFFIC = Traffic()
 
 
 def on(day: float) -> datetime:
@@ -279,16 +278,16 @@ def sending(*said: tuple[float, int], traffic: Traffic = NO_TRAFFIC) -> Traffic:
 
 
 def test_packets_cost_more_than_what_is_in_them() -> None:
-    assert today_bytes(carried(NO_TRAFFIC, START, 100, 1, "udp"), START) == 128
-    assert today_bytes(carried(NO_TRAFFIC, START, 100, 2, "tcp"), START) == 260
-    assert today_bytes(NO_TRAFFIC, START) == 0
+    today = START.date()
+    assert carried(NO_TRAFFIC, START, 100, 1, "udp").days == {today: 128}
+    assert carried(NO_TRAFFIC, START, 100, 2, "tcp").days == {today: 260}
 
 
 def test_a_day_is_utc_and_the_next_begins_at_nothing() -> None:
+    today, tomorrow = on(0).date(), on(1).date()
     traffic = sending((0.2, 500), (0.9, 500))
-    assert today_bytes(traffic, on(0.99)) == 1000
-    assert today_bytes(traffic, on(1)) == 0
-    assert today_bytes(sending((1.1, 50), traffic=traffic), on(1.2)) == 50
+    assert traffic.days == {today: 1000}
+    assert sending((1.1, 50), traffic=traffic).days == {today: 1000, tomorrow: 50}
 
 
 def test_a_mean_day_is_of_complete_days_only() -> None:

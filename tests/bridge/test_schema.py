@@ -2,11 +2,13 @@
 
 import asyncio
 import re
+import shutil
 import sqlite3
 import stat
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -352,3 +354,16 @@ def test_a_new_epoch_goes_on_with_seq(tmp_path):
     with pytest.raises(DamagedFileError, match="does not say which journal"):
         database.renew_epoch(path)
     assert [one.name for one in tmp_path.iterdir()] == ["journal.db"]
+
+
+@pytest.mark.parametrize(
+    ("free", "words"), [(4096, "the disk is full"), (10**9, "database or disk")]
+)
+def test_a_full_disk_is_called_by_its_name(tmp_path, monkeypatch, free, words):
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=free))
+    with closing(sqlite3.connect(tmp_path / "small.db")) as small:
+        small.execute("PRAGMA max_page_count = 1")
+        with pytest.raises(sqlite3.OperationalError) as raised:
+            small.execute("CREATE TABLE t (a)")
+    said = schema.in_plain_words(tmp_path / "small.db", raised.value)
+    assert words in str(said)

@@ -245,7 +245,6 @@ def test_every_field_has_its_saying() -> None:
     assert len(set(whats)) == len(whats)
     assert {step.saying for step in STEPS} - {""} <= set(whats)
     assert set(Verdict) >= p.GOOD
-    assert p.MOVING_KMH == MOVING_KMH
 
 
 @pytest.mark.parametrize("protocol", NAMES)

@@ -6,6 +6,7 @@ import asyncio
 import getpass
 import json
 import signal
+import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -157,6 +158,17 @@ async def test_what_answers_is_no_broker(another: Bridge) -> None:
         assert "mqtt.host" in told
     for server in servers:
         server.close()
+
+
+async def test_no_broker_is_started_for_a_port_that_cannot_be_had(another: Bridge) -> None:
+    with socket.socket(type=socket.SOCK_DGRAM) as stranger:
+        stranger.bind(("127.0.0.1", 0))
+        port = str(stranger.getsockname()[1])
+        bridge = another(free_port(), **NO_HOST, TK103B__LISTEN__PORT=port)
+        bridge.start()
+        assert await ended(bridge) == 1
+    (told,) = bridge.log.read_text().splitlines()
+    assert "choose another listen.port" in told
 
 
 # --- one that wants to know us ------------------------------------------------------------------

@@ -78,7 +78,7 @@ async def test_a_drive_is_asked_for_while_the_bridge_runs(
     trips = (await heard.ask("get_trips", **wanted))["data"]
     assert trips == {"trips": [], "stops": []}  # it drives on, as far as anybody knows
     refused = await heard.ask("get_track", key="gulf")
-    assert refused["error"] == "there is no vehicle 'gulf'"
+    assert refused["error"] == "there is no vehicle 'gulf'; known are golf"
 
     # The same by commands, which read the file beside the bridge.
     table = said(driven.command("history", "golf", *RANGE))
