@@ -255,7 +255,8 @@ class FakeBridge:
         for row in self.devices["vehicles"]:
             if row["key"] == key:
                 return row
-        raise Refused(f"there is no vehicle {key!r}")
+        known = ", ".join(sorted(row["key"] for row in self.devices["vehicles"]))
+        raise Refused(f"there is no vehicle {key!r}; known are {known}")
 
     def _permit_join(self, body: Payload) -> Payload:
         seconds = body.get("time", 254)
