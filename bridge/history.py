@@ -131,6 +131,7 @@ def points(  # noqa: PLR0913 - whose points, which, and where a page begins and 
 ) -> Page:
     """Return a page of a vehicle's points in the order of their own time.
 
+    A point that came again, as an upload of a whole day brings it, is one; its alarms are kept.
     `everything`: all its reports, whatever is thought of their fixes. `after`: the `next` of the
     page before. A page may be short, even empty, and have a `next`: it alone tells that there is
     more. Raises RequestError for an `after` that is none, StorageError.
@@ -143,9 +144,13 @@ def points(  # noqa: PLR0913 - whose points, which, and where a page begins and 
         for seq, at_ms, _, body in rows:
             point = _point(key, seq, body, everything=everything)
             if point is not None:
-                if len(found) == limit:
+                if found and not everything and _is_again(point, found[-1]):
+                    rang = (*found[-1].rang, *point.rang)
+                    found[-1] = msgspec.structs.replace(found[-1], rang=rang)
+                elif len(found) == limit:
                     return Page(points=found, next=_text(place))
-                found.append(point)
+                else:
+                    found.append(point)
             place = at_ms, seq
         if len(rows) < _ROWS:
             return Page(points=found)
@@ -228,6 +233,14 @@ def known_vehicles(folder: Path) -> dict[str, Vehicle]:
             content = msgspec.json.decode(file.read_bytes(), type=Content)
             return {vehicle.key: vehicle for vehicle in content.vehicles}
     return {}
+
+
+def _is_again(point: Point, before: Point) -> bool:
+    return (point.time, point.latitude, point.longitude) == (
+        before.time,
+        before.latitude,
+        before.longitude,
+    )
 
 
 def _point(key: str, seq: int, body: bytes, *, everything: bool) -> Point | None:

@@ -82,6 +82,26 @@ async def test_pages_concatenated_are_the_whole(data: Path) -> None:
                 assert all(parts)  # none is empty, not even the last
 
 
+async def test_a_day_that_is_uploaded_after_it_was_heard_is_no_second_track(data: Path) -> None:
+    """A memory card holds what came over the network, too, and is read as often as one likes."""
+    with history.opened(data) as journal:
+        before = list(history.every_point(journal, "golf", DAY))
+        heard = len(list(history.every_point(journal, "golf", DAY, everything=True)))
+    again = [
+        one
+        for start, place in ((0, 0), (60, 8))
+        for one in drive(start, place * STEP_M, received=250)
+    ]
+    async with diary(data) as book:
+        await book.say(*again, *again)
+    with history.opened(data) as journal:
+        assert list(history.every_point(journal, "golf", DAY)) == before
+        for limit in (1, 7):
+            assert [point for part in pages(journal, limit) for point in part] == before
+        everything = list(history.every_point(journal, "golf", DAY, everything=True))
+    assert len(everything) == heard + 2 * len(again)
+
+
 async def test_a_page_never_looks_at_more_than_it_may(data: Path) -> None:
     async with diary(data) as book:
         await book.say(*(report(at(300 + step / 60)) for step in range(60)))
