@@ -75,10 +75,12 @@ class Texts:
         except (ValueError, RecursionError) as error:
             self._refused(f"a text message that cannot be read: {error}", now)
             return
-        live = self._whose(text.from_)
-        if live is None:
-            self._refused("a text message from a number that no vehicle has", now)
+        found = self._whose(text.from_)
+        if len(found) != 1:
+            whose = "two vehicles have" if found else "no vehicle has"
+            self._refused(f"a text message from a number that {whose}", now)
             return
+        (live,) = found
         # By the time at which it was written, if the gateway tells: it may have kept it for hours.
         said = sms.decode(
             text.text,
@@ -114,16 +116,15 @@ class Texts:
             except RequestError as error:
                 bound(_log, vehicle=key).warning("SOS not confirmed: %s", error)
 
-    def _whose(self, number: str) -> Live | None:
-        """Return the one vehicle with this number, as far as both are written out."""
-        found = [
+    def _whose(self, number: str) -> list[Live]:
+        """Return the vehicles with this number, as far as both are written out."""
+        return [
             live
             for live in self._fleet.vehicles.values()
             if live.vehicle.trackers
             and (phone := live.rules.contact.phone) is not None
             and is_same_number(number, phone.reveal())
         ]
-        return found[0] if len(found) == 1 else None
 
     def _refused(self, what: str, now: datetime, live: Live | None = None) -> None:
         self._fleet.counters.refused += 1

@@ -70,3 +70,16 @@ async def test_a_time_that_says_nothing_is_that_of_its_coming(time: object, tmp_
         taking(port, []).take(text(PLACE, time=time))
         await eventually(lambda: port.intake.vehicles["golf"].state.fix is not None)
         assert port.counters.reports == 1
+
+
+async def test_a_number_that_two_vehicles_have_moves_neither_and_is_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    twin = VehicleConfig(key="van", phone=Secret(PHONE.replace("+49", "0")), sms_family="coban")
+    async with serving(tmp_path, cars=(CAR, twin)) as port:
+        texts = taking(port, [])
+        texts.take(text(PLACE))
+        texts.take(text(PLACE, "+4915100000099"))
+        assert (port.counters.refused, port.counters.reports) == (2, 0)
+    assert "a number that two vehicles have" in caplog.text
+    assert "a number that no vehicle has" in caplog.text
