@@ -60,6 +60,7 @@ async def eventually(
     condition: Callable[[], object] | Callable[[], Awaitable[object]],
     *,
     within_s: float = PATIENCE_S,
+    every_s: float = 0.01,
 ) -> object:
     """Wait until the condition is true, and return what it gave; fail when it never is."""
     deadline = time.monotonic() + within_s
@@ -70,7 +71,7 @@ async def eventually(
         if found:
             return found
         assert time.monotonic() < deadline, "this did not come to be in time"
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(every_s)
 
 
 def mosquitto_program() -> str:

@@ -223,9 +223,9 @@ async def told(folder: Path) -> AsyncIterator[Story]:
         story = Story(Config(), Registry.open(folder, NAMESPACE), journal)
         story.intake.watchers.append(story.sink)
         story.sink._outbox.open = True
-        pump = asyncio.create_task(
-            story.sink._outbox.pump(story.tape, story.sink._vehicles.refill)  # type: ignore[arg-type]
-        )
+        refill = story.sink._vehicles.refill
+        # The tape takes what a client does.
+        pump = asyncio.create_task(story.sink._outbox.pump(story.tape, refill))  # type: ignore[arg-type]
         try:
             yield story
         finally:

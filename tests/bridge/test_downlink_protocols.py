@@ -18,9 +18,9 @@ from bridge.orders import Order, Status
 from bridge.simulator import Obedience
 from bridge.vehicle import Ordered
 from tests.bridge.boxes import OPEN_S, Box, Transport, calling, parked, passing, taken
+from tests.bridge.giving import fix, give, golf, look, said, steps, told
 from tests.bridge.port import GOLF, VAN, Port, Wire, login, serving
 from tests.bridge.test_commands import ID, NOW
-from tests.bridge.test_downlink import fix, give, golf, look, said, steps, told
 from tests.bridge.test_simulator_commands import CASES, UNKNOWN_TO_BOXES, Case
 from tests.conftest import eventually
 

@@ -42,10 +42,10 @@ async def the_engine_is_stopped_only_where_it_stands(story: Story, car: Car) -> 
 
     async def comes_to(*outcome: str) -> None:
         async def so() -> bool:
-            await asyncio.sleep(1)  # each try is a command of its own, in journal and log
             return await stop() == outcome
 
-        await eventually(so, within_s=90)
+        # Each try is a command of its own, in journal and log.
+        await eventually(so, within_s=90, every_s=1)
 
     car.drive(800, 80)
     await hass.until("binary_sensor.my_golf_motion", "on")
